@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, checks, seeds, random masks. It imports nothing of ours."""
