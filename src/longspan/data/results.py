@@ -1,0 +1,61 @@
+"""Forecasts as a table in the user's columns and units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from longspan.data.panel import Panel
+
+__all__ = ["forecast_table", "series_column"]
+
+_DAY = 86_400_000_000  # microseconds
+
+
+def series_column(panel: Panel) -> str | None:
+    """Name of the column that names the series; None where the table is one series."""
+    return " | ".join(panel.schema.series) or None
+
+
+def forecast_table(
+    panel: Panel,
+    series: NDArray[np.int64],
+    cut: NDArray[np.int64],
+    mean: NDArray[np.float64],
+    quantiles: NDArray[np.float64],
+    levels: Sequence[float],
+) -> pl.DataFrame:
+    """One row a forecast value: series, time (or step), ``forecast`` (the median), ``mean``, ``q0.1`` …
+
+    Args:
+        panel: where the windows were cut.
+        series, cut: int64 (n,).
+        mean: (n, H). quantiles: (n, H, levels). All in the user's units.
+        levels: 0.5 among them.
+    """
+    count, horizon = mean.shape
+    columns: dict[str, pl.Series | NDArray[np.float64]] = {}
+    name = series_column(panel)
+    if name is not None:
+        columns[name] = pl.Series(np.asarray(panel.ids, dtype=object)[series], dtype=pl.String).gather(
+            np.repeat(np.arange(count), horizon)
+        )
+    steps = cut[:, None] + np.arange(horizon)
+    stamps = panel.frequency.stamps(panel.start[series][:, None], steps).ravel()
+    columns[panel.schema.time or "step"] = _stamps(stamps, panel)
+    columns["forecast"] = quantiles[..., list(levels).index(0.5)].ravel()
+    columns["mean"] = mean.ravel()
+    columns |= {f"q{level:g}": quantiles[..., place].ravel() for place, level in enumerate(levels)}
+    return pl.DataFrame(columns)
+
+
+def _stamps(stamps: NDArray[np.int64], panel: Panel) -> pl.Series:
+    """Dates where all lie at midnight on a grid of whole days, else date times; row numbers from 1."""
+    if panel.schema.time is None or panel.frequency.unit == "row":
+        return pl.Series(stamps + 1)
+    times = pl.Series(stamps).cast(pl.Datetime("us"))
+    daily = panel.frequency.step is None or panel.frequency.step >= _DAY
+    return times.cast(pl.Date) if daily and not bool((stamps % _DAY).any()) else times
