@@ -1,0 +1,1 @@
+"""Fitting: the loop, its settings and history, interruption, progress, devices."""
