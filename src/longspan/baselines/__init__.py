@@ -1,0 +1,1 @@
+"""What is to be beaten: the simple methods that every model is measured against."""

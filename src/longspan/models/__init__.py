@@ -1,0 +1,1 @@
+"""Assembled networks: what they read, how they are designed, trained and asked."""

@@ -1,0 +1,75 @@
+"""The design of a forecaster, kept in the model folder, and the network that it describes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from longspan.models.features import WindowFeatures
+from longspan.models.forecaster import DirectForecaster, Forecaster, StepForecaster
+from longspan.nn.encoders import build_encoder
+from longspan.nn.heads import LEVELS, build_head
+
+__all__ = ["Decoding", "Design", "build_forecaster"]
+
+Decoding = Literal["direct", "step"]
+
+
+class Design(BaseModel):
+    """Sizes and choices of a forecaster, plain values only.
+
+    Attributes:
+        context, horizon: C and H, in steps.
+        seasons: whose lags are offered. anchor: see `WindowFeatures`.
+        step_size, future_size: numbers that are read at each step of the context and of the horizon.
+        encoder, hidden_size, num_layers, dropout, encoder_options: the encoder, by name.
+        head, levels, decoding: the distribution, the quantiles that are given, ``direct`` or ``step``.
+        shortcut: steps of the window that a linear map reads, 0 for none.
+        nonnegative: forecasts below zero are set to zero.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    context: int = Field(ge=1, le=1 << 24)
+    horizon: int = Field(ge=1, le=1 << 24)
+    seasons: tuple[int, ...] = ()
+    anchor: int = Field(default=0, ge=0)
+    step_size: int = Field(ge=1, le=1 << 16)
+    future_size: int = Field(ge=1, le=1 << 16)
+    encoder: str = "lstm"
+    hidden_size: int = Field(default=64, ge=1, le=1 << 16)
+    num_layers: int = Field(default=1, ge=1, le=64)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    encoder_options: dict[str, bool] = Field(default_factory=dict)
+    head: str = "quantile"
+    levels: tuple[float, ...] = LEVELS
+    decoding: Decoding = "direct"
+    shortcut: int = Field(default=0, ge=0)
+    nonnegative: bool = False
+
+    @property
+    def features(self) -> WindowFeatures:
+        """How windows become inputs."""
+        centred = build_head(self.head, self.levels).centred
+        return WindowFeatures(self.context, self.horizon, self.seasons, self.anchor, centred)
+
+
+def build_forecaster(design: Design) -> Forecaster:
+    """The network of a design, freshly initialised by torch's generator.
+
+    Raises:
+        InputError: an unknown encoder, head or encoder option.
+    """
+    head = build_head(design.head, design.levels)
+    size, layers, drop = design.hidden_size, design.num_layers, design.dropout
+    between = drop if layers > 1 else 0.0
+    options: dict[str, Any] = dict(design.encoder_options)
+    encoder = build_encoder(design.encoder, design.step_size, size, layers, between, **options)
+    if design.decoding == "direct":
+        return DirectForecaster(
+            encoder, head, design.horizon, design.future_size, size, design.shortcut, drop
+        )
+    width = StepForecaster.decoder_size(encoder, design.future_size)
+    decoder = build_encoder(design.encoder, width, size, layers, between, **options)
+    return StepForecaster(encoder, decoder, head, walk=design.anchor == 0)

@@ -1,0 +1,189 @@
+"""From a batch of windows to the tensors that a forecaster reads.
+
+Every window is scaled by its own past, so a model learns shapes, not levels, and forecasts series that it has
+never seen. Of each season the value one cycle ago is offered at every step, and a summary of the cycles at
+every step of the horizon.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from longspan.data.windows import WindowBatch
+
+__all__ = ["Inputs", "WindowFeatures"]
+
+Array = NDArray[np.float64]
+_CYCLES = 7  # of a season, that are summarised
+_INPUT_LIMIT = 10.0  # scaled inputs beyond it are cut off: a spike must not drown the window
+_TARGET_LIMIT = 25.0
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a forecaster reads of B windows, in scaled units: L steps of lags, C of context, H of horizon.
+
+    ``steps`` (B, C, X); ``future`` (B, H, Y); ``window`` (B, L+C) the target, 0 where missing; ``anchor`` (B,
+    H) where the forecast starts from; ``target`` (B, H), NaN where unknown; ``scale`` (B, 1) in the user's
+    units, float32.
+    """
+
+    steps: Tensor
+    future: Tensor
+    window: Tensor
+    anchor: Tensor
+    target: Tensor
+    scale: Tensor
+
+    def to(self, device: torch.device) -> Self:
+        """The same on another device."""
+        if self.steps.device == device:
+            return self
+        return type(self)(*(getattr(self, each.name).to(device) for each in fields(self)))
+
+
+@dataclass(frozen=True)
+class WindowFeatures:
+    """How windows become inputs.
+
+    Args:
+        context: C, steps that the encoder reads.
+        horizon: H.
+        seasons: season lengths whose lags are offered.
+        anchor: 0, the forecast starts from the last value; m, from the value m steps (a season) before each
+            step.
+        centred: shift windows to mean zero; otherwise they are divided by their mean size only.
+    """
+
+    context: int
+    horizon: int
+    seasons: tuple[int, ...] = ()
+    anchor: int = 0
+    centred: bool = True
+
+    @property
+    def reach(self) -> int:
+        """Steps of the past that are looked at: the context and, before it, the longest lag."""
+        return self.context + max(self.seasons, default=0)
+
+    @property
+    def step_size(self) -> int:
+        """Numbers offered at each step of the context, besides covariates: value, whether known, lags."""
+        return 2 + len(self.seasons)
+
+    @property
+    def future_size(self) -> int:
+        """Numbers offered at each step of the horizon, besides covariates."""
+        return 1 + sum(2 if self._cycles(season) < 2 else 4 for season in self.seasons)
+
+    def _cycles(self, season: int) -> int:
+        return min(self.reach // season, _CYCLES)
+
+    def scaling(self, past: Array) -> tuple[Array, Array]:
+        """Location and scale (B, 1) of windows (B, reach) in the user's units; of the context alone.
+
+        The location is the mean and the scale the standard deviation, but for counts 0 and the mean size. A
+        constant window gets a scale from its size, an empty one (0, 1).
+        """
+        context = past[:, -self.context :]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # windows without any value are dealt with below
+            mean = np.nanmean(context, axis=1, keepdims=True)
+            spread = (
+                np.nanstd(context, axis=1, keepdims=True)
+                if self.centred
+                else np.nanmean(np.abs(context), axis=1, keepdims=True)
+            )
+        mean, spread = np.nan_to_num(mean), np.nan_to_num(spread)
+        if not self.centred:
+            return np.zeros_like(mean), np.maximum(spread, 1.0)
+        floor = 1e-3 * np.abs(mean)
+        scale = spread + floor
+        return mean, np.where(scale > 0, scale, 1.0)
+
+    def inputs(self, batch: WindowBatch) -> tuple[Inputs, Array, Array]:
+        """Inputs, and location and scale (B, 1), of windows gathered with ``context=reach``."""
+        location, scale = self.scaling(batch.past)
+        with np.errstate(over="ignore"):
+            known = np.clip((batch.past - location) / scale, -_INPUT_LIMIT, _INPUT_LIMIT)
+            target = np.clip((batch.future - location) / scale, -_TARGET_LIMIT, _TARGET_LIMIT)
+        filled = np.nan_to_num(known)
+        anchor, future = self._future(known, filled)
+        inputs = Inputs(
+            steps=_tensor(self._steps(known, filled, batch)),
+            future=_tensor(self._with_covariates(future, batch)),
+            window=_tensor(filled),
+            anchor=_tensor(anchor),
+            target=_tensor(target),
+            scale=_tensor(scale),
+        )
+        return inputs, location, scale
+
+    def _steps(self, known: Array, filled: Array, batch: WindowBatch) -> NDArray[np.float32]:
+        """(B, C, X): value, whether it is known, the value one season ago, covariates, static covariates."""
+        last, first = known.shape[1], known.shape[1] - self.context
+        static = np.nan_to_num(batch.static)
+        covariates = np.nan_to_num(batch.past_covariates[:, first:])
+        parts = [filled[:, first:], ~np.isnan(known[:, first:])]
+        parts += [filled[:, first - season : last - season] for season in self.seasons]
+        size = len(parts)
+        found = np.empty(
+            (len(known), self.context, size + covariates.shape[2] + static.shape[1]), dtype=np.float32
+        )
+        for place, part in enumerate(parts):
+            found[:, :, place] = part
+        found[:, :, size : size + covariates.shape[2]] = covariates
+        found[:, :, size + covariates.shape[2] :] = static[:, None]
+        return found
+
+    def _future(self, known: Array, filled: Array) -> tuple[Array, list[Array]]:
+        """The anchor (B, H), and what is known of each step of the horizon, each (B, H) or (B, 1)."""
+        steps = np.arange(self.horizon)
+        last = last_known(known, filled)
+        parts = [last]
+        anchor = np.broadcast_to(last, (len(known), self.horizon))
+        for season in self.seasons:
+            back = (steps // season + 1) * season
+            ago = filled[:, known.shape[1] + steps - back]
+            count = self._cycles(season)
+            parts += [ago, filled[:, -season:].mean(axis=1, keepdims=True)]
+            if count > 1:
+                cycles = filled[:, -count * season :].reshape(len(known), count, season)
+                phase = steps % season
+                parts += [cycles.mean(axis=1)[:, phase], cycles.std(axis=1)[:, phase]]
+            if season == self.anchor:
+                anchor = ago
+        return anchor, parts
+
+    def _with_covariates(self, parts: list[Array], batch: WindowBatch) -> NDArray[np.float32]:
+        """(B, H, Y): the parts, covariates known ahead, static covariates."""
+        covariates, static = np.nan_to_num(batch.future_covariates), np.nan_to_num(batch.static)
+        size = len(parts)
+        found = np.empty(
+            (len(static), self.horizon, size + covariates.shape[2] + static.shape[1]), dtype=np.float32
+        )
+        for place, part in enumerate(parts):
+            found[:, :, place] = part
+        found[:, :, size : size + covariates.shape[2]] = covariates
+        found[:, :, size + covariates.shape[2] :] = static[:, None]
+        return found
+
+
+def last_known(known: Array, filled: Array) -> Array:
+    """(B, 1): the last value that is not missing; 0 where all are."""
+    if not np.isnan(known[:, -1]).any():
+        return filled[:, -1:]
+    there = ~np.isnan(known)
+    place = known.shape[1] - 1 - there[:, ::-1].argmax(axis=1)
+    return np.take_along_axis(filled, place[:, None], axis=1)
+
+
+def _tensor(values: NDArray[np.floating]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

@@ -1,0 +1,83 @@
+"""Training a forecaster on the windows of a panel."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from longspan.core.seeds import derive
+from longspan.data.panel import Panel
+from longspan.data.windows import Windows, validation_windows
+from longspan.models.design import Design, build_forecaster
+from longspan.models.features import Inputs, WindowFeatures
+from longspan.models.forecaster import Forecaster, mean_loss
+from longspan.store.workspace import Workspace
+from longspan.training.history import History
+from longspan.training.loop import Progress, train
+from longspan.training.settings import Settings
+
+__all__ = ["held_out", "train_forecaster"]
+
+_MOST_WINDOWS = 2048
+_BATCH = 256
+
+
+def held_out(panel: Panel, features: WindowFeatures, validation: int) -> tuple[Windows, NDArray[np.int64]]:
+    """Windows whose future lies in the last ``validation`` values, and at most 2,048 of their numbers, spread
+    evenly.
+    """
+    windows = validation_windows(panel, features.reach, features.horizon, holdout=validation)
+    return windows, np.unique(np.linspace(0, len(windows) - 1, _MOST_WINDOWS).astype(np.int64))
+
+
+def train_forecaster(
+    design: Design,
+    training: Windows,
+    held: Windows,
+    numbers: NDArray[np.int64],
+    settings: Settings,
+    *,
+    batch_size: int,
+    device: torch.device,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> tuple[Forecaster, History]:
+    """A forecaster with the weights of its best validation.
+
+    Args:
+        design: what to build.
+        training: windows to learn from. held, numbers: windows to validate on, from `held_out`.
+        settings: how to train; its seed also draws the initial weights and the batches.
+        batch_size: windows a step.
+        device: where to train.
+        workspace, progress: see `train`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(settings.seed, "weights"))
+        forecaster = build_forecaster(design).to(device)
+    features = design.features
+
+    def batches(step: int) -> Inputs:
+        drawn = training.sample(settings.seed, step, batch_size)
+        return _gather(training, drawn, features, device)
+
+    fixed = [
+        _gather(held, numbers[first : first + _BATCH], features, device)
+        for first in range(0, len(numbers), _BATCH)
+    ]
+
+    def validate(module: nn.Module) -> float:
+        sizes = [int((~torch.isnan(batch.target)).sum()) for batch in fixed]
+        losses = [float(mean_loss(module, batch)) for batch in fixed]
+        return float(np.average(losses, weights=sizes))
+
+    history = train(forecaster, mean_loss, batches, validate, settings, workspace, progress)
+    return forecaster.eval(), history
+
+
+def _gather(
+    windows: Windows, numbers: NDArray[np.int64], features: WindowFeatures, device: torch.device
+) -> Inputs:
+    return features.inputs(windows.gather(*windows.pairs(numbers)))[0].to(device)

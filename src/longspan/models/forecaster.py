@@ -1,0 +1,181 @@
+"""Forecasters: an encoder reads the past, a decoder speaks about the future, a head says how sure it is.
+
+Two ways of decoding: `DirectForecaster` answers all steps of the horizon at once, `StepForecaster` runs the
+    recurrence on, one step at a time, on its own samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from longspan.models.features import Inputs
+from longspan.nn.encoders import Encoder
+from longspan.nn.heads import Head
+
+__all__ = ["DirectForecaster", "Forecast", "Forecaster", "StepForecaster", "mean_loss"]
+
+Array = NDArray[np.float64]
+_STEP_CODE = 16  # numbers that the encoder's summary gives each step of the horizon
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Mean (B, H) and quantiles (B, H, levels) of a batch, in scaled units."""
+
+    mean: Array
+    quantiles: Array
+
+
+class Forecaster(nn.Module):
+    """What every forecaster is.
+
+    Attributes:
+        head: the distribution of each value.
+    """
+
+    head: Head
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Parameters (B, H, head.size) of the distribution of each step of the horizon."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward(inputs)")
+
+    def forecast(self, inputs: Inputs, levels: Sequence[float], draws: np.random.Generator) -> Forecast:
+        """Mean and quantiles of each step of the horizon."""
+        raise NotImplementedError(f"{type(self).__name__} must define forecast(inputs, levels, draws)")
+
+
+class DirectForecaster(Forecaster):
+    """All steps of the horizon at once: encoder, then one small network for every step of the horizon.
+
+    The forecast is the anchor (last value or seasonal naive), plus an optional linear map of the window (as
+    LSTNet's autoregressive
+    part: Lai et al. 2018, section 3.4), plus what the network has learned.
+
+    Args:
+        encoder: reads (B, C, X).
+        head: the distribution.
+        horizon: H.
+        future_size: Y, numbers known of each step of the horizon.
+        hidden_size: units of the decoder's two layers.
+        shortcut: length of the window that the linear map reads, 0 for none.
+        dropout: in the decoder.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: Head,
+        horizon: int,
+        future_size: int,
+        hidden_size: int,
+        shortcut: int = 0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.head, self.horizon = encoder, head, horizon
+        width = encoder.output_size
+        self.plan = nn.Linear(width, horizon * _STEP_CODE)
+        self.decoder = nn.Sequential(
+            nn.Linear(_STEP_CODE + width + future_size, hidden_size),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden_size, hidden_size),
+            nn.ReLU(),
+            nn.Linear(hidden_size, head.size),
+        )
+        self.shortcut = nn.Linear(shortcut, horizon) if shortcut else None
+        if self.shortcut is not None:
+            nn.init.zeros_(self.shortcut.weight)
+            nn.init.zeros_(self.shortcut.bias)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Parameters (B, H, head.size)."""
+        read, _ = self.encoder(inputs.steps)
+        summary = read[:, -1]  # (B, W)
+        plan = self.plan(summary).unflatten(1, (self.horizon, _STEP_CODE))
+        everywhere = summary[:, None].expand(-1, self.horizon, -1)
+        parameters = self.decoder(torch.cat([plan, everywhere, inputs.future], dim=-1))
+        anchor = inputs.anchor
+        if self.shortcut is not None:
+            anchor = anchor + self.shortcut(inputs.window[:, -self.shortcut.in_features :])
+        return self.head.place(parameters, anchor)
+
+    def forecast(self, inputs: Inputs, levels: Sequence[float], draws: np.random.Generator) -> Forecast:  # noqa: ARG002
+        """Mean and quantiles of each step of the horizon."""
+        parameters = self(inputs).double().cpu().numpy()
+        scale = np.broadcast_to(inputs.scale.double().cpu().numpy(), parameters.shape[:2])
+        return Forecast(self.head.mean(parameters, scale), self.head.quantiles(parameters, levels, scale))
+
+
+class StepForecaster(Forecaster):
+    """One step after the other: a recurrent decoder reads each value and gives the distribution of the next.
+
+    In training it reads the true values (teacher forcing: Williams & Zipser 1989); a forecast runs on its own
+    samples (ancestral sampling, as DeepAR: Salinas et al. 2020), so that the spread of the paths grows as it
+    should.
+
+    Args:
+        encoder: reads (B, C, X).
+        decoder: reads (B, H, ·): the encoder's summary, what is known of the step, and the value before.
+        head: the distribution.
+        walk: the distribution lies around the value before; otherwise around the anchor of the inputs.
+        paths: sample paths of a forecast.
+    """
+
+    def __init__(self, encoder: Encoder, decoder: Encoder, head: Head, walk: bool, paths: int = 200) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.head, self.walk, self.paths = encoder, decoder, head, walk, paths
+        self.output = nn.Linear(decoder.output_size, head.size)
+
+    @staticmethod
+    def decoder_size(encoder: Encoder, future_size: int) -> int:
+        """Numbers that the decoder reads at each step."""
+        return encoder.output_size + future_size + 1
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Parameters (B, H, head.size), each given the true values before it."""
+        read, _ = self.encoder(inputs.steps)
+        truth = torch.where(torch.isnan(inputs.target), inputs.anchor, inputs.target)
+        before = torch.cat([inputs.future[:, :1, 0], truth[:, :-1]], dim=1)  # (B, H)
+        return self._decode(read[:, -1], inputs.future, before, inputs.anchor, None)[0]
+
+    def forecast(self, inputs: Inputs, levels: Sequence[float], draws: np.random.Generator) -> Forecast:
+        """Mean and quantiles of each step of the horizon, over sample paths."""
+        read, _ = self.encoder(inputs.steps)
+        many = [
+            each.repeat_interleave(self.paths, dim=0) for each in (read[:, -1], inputs.future, inputs.anchor)
+        ]
+        summary, future, anchor = many
+        scale = inputs.scale.repeat_interleave(self.paths, dim=0).double().cpu().numpy()
+        before, state, drawn = future[:, :1, 0], None, []
+        for step in range(future.shape[1]):
+            here = slice(step, step + 1)
+            parameters, state = self._decode(summary, future[:, here], before, anchor[:, here], state)
+            value = self.head.sample(parameters.double().cpu().numpy(), scale, draws)
+            before = torch.from_numpy(value).to(before)
+            drawn.append(value[:, 0])
+        paths = np.stack(drawn, axis=1).reshape(-1, self.paths, future.shape[1])
+        return Forecast(paths.mean(axis=1), np.moveaxis(np.quantile(paths, levels, axis=1), 0, -1))
+
+    def _decode(
+        self, summary: Tensor, future: Tensor, before: Tensor, anchor: Tensor, state: Any
+    ) -> tuple[Tensor, Any]:
+        everywhere = summary[:, None].expand(-1, future.shape[1], -1)
+        read, state = self.decoder(torch.cat([everywhere, future, before[..., None]], dim=-1), None, state)
+        return self.head.place(self.output(read), before if self.walk else anchor), state
+
+
+def mean_loss(forecaster: nn.Module, inputs: Inputs) -> Tensor:
+    """The loss of a `Forecaster`'s head, mean over the known targets of the batch."""
+    head = cast(Forecaster, forecaster).head
+    known = ~torch.isnan(inputs.target)
+    target = torch.where(known, inputs.target, 0.0)
+    losses = head.loss(forecaster(inputs), target, inputs.scale)
+    return (losses * known).sum() / known.sum().clamp(min=1)

@@ -1,0 +1,161 @@
+"""What ``fit forecast``, and ``predict`` and ``evaluate`` with a forecaster, take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from longspan.tasks.base import Options, Run, option
+
+if TYPE_CHECKING:
+    from longspan.data.inference import Roles
+    from longspan.models.planning import Wishes
+    from longspan.training.settings import Settings
+
+__all__ = ["ForecastEvaluate", "ForecastFit", "ForecastPredict"]
+
+Variant = Literal["peephole", "coupled", "layer-norm", "no-forget-gate"]
+
+
+class Reading(Options):
+    """How files are written; every verb takes these."""
+
+    header: bool = option(True, "the first line of a CSV file names the columns", group="Reading")
+    separator: str | None = option(None, "field separator of a CSV file; found by itself", group="Reading")
+    encoding: str = option("utf-8", "encoding of a text file", group="Reading")
+
+    def reading(self) -> dict[str, Any]:
+        """Arguments of the reader."""
+        return {"header": self.header, "separator": self.separator, "encoding": self.encoding}
+
+
+class ForecastFit(Reading):
+    """Options of ``fit forecast``."""
+
+    target: str | None = option(None, "column to forecast", group="Data", metavar="COLUMN")
+    horizon: int = option(..., "steps to forecast", group="Data", ge=1, le=100_000)
+    series: tuple[str, ...] = option((), "columns that name the series", group="Data", metavar="COLUMN")
+    time: str | None = option(
+        None, "column of time stamps; found where there is one", group="Data", metavar="COLUMN"
+    )
+    layout: Literal["long", "wide"] | None = option(
+        None, "long: one row a value; wide: one row a series, as in M4", group="Data"
+    )
+    known: tuple[str, ...] = option((), "covariates known over the horizon", group="Data", metavar="COLUMN")
+    past: tuple[str, ...] = option((), "covariates known up to now", group="Data", metavar="COLUMN")
+    static: tuple[str, ...] = option((), "covariates with one value a series", group="Data", metavar="COLUMN")
+    frequency: str | None = option(None, "15min, h, D, B, W, MS, ME …, or row; inferred", group="Data")
+    season: tuple[int, ...] = option(
+        (), "steps of a season, the main one first; 0: none; inferred", group="Data"
+    )
+    time_format: str | None = option(None, "strptime format of the time stamps, as %d-%m-%y", group="Reading")
+    day_first: bool | None = option(
+        None, "31-12 rather than 12-31, where the column cannot prove it", group="Reading"
+    )
+    missing: tuple[str, ...] = option(
+        (), "texts that mean missing, besides a blank", group="Reading", metavar="TEXT"
+    )
+    decimal: Literal[".", ","] = option(".", "decimal sign", group="Reading")
+    thousands: str | None = option(None, "sign between groups of three digits", group="Reading")
+    duplicates: Literal["refuse", "mean", "first", "last"] = option(
+        "refuse", "two rows of one series and time", group="Reading"
+    )
+    encoder: str = option("lstm", "lstm, gru or rnn", group="Model")
+    variant: tuple[Variant, ...] = option((), "variants of the lstm", group="Model")
+    hidden: int = option(64, "units of a layer", group="Model", ge=1, le=65536)
+    layers: int = option(1, "layers of the encoder", group="Model", ge=1, le=64)
+    dropout: float = option(0.0, "dropout in the decoder and between layers", group="Model", ge=0, lt=1)
+    context: int | None = option(
+        None, "steps that the encoder reads; from season and horizon", group="Model", ge=1
+    )
+    head: Literal["quantile", "student-t", "negative-binomial"] = option(
+        "quantile", "how uncertainty is modelled; negative-binomial for counts", group="Model"
+    )
+    levels: tuple[float, ...] = option((), "quantiles to learn, 0.5 among them", group="Model")
+    decoding: Literal["direct", "step"] = option(
+        "direct", "all steps at once, or one after the other", group="Model"
+    )
+    anchor: int | None = option(
+        None, "start from the last value (0) or one season before (its steps); measured", group="Model", ge=0
+    )
+    shortcut: bool | None = option(None, "add a linear map of the window; on for few series", group="Model")
+    nonnegative: bool | None = option(None, "no forecast below zero; on where no value is", group="Model")
+    steps: int = option(3000, "training steps at most", group="Training", ge=1)
+    batch: int = option(128, "windows a step", group="Training", ge=1, le=65536)
+    learning_rate: float = option(2e-3, "highest learning rate", group="Training", gt=0)
+    weight_decay: float = option(1e-2, "weight decay", group="Training", ge=0)
+    patience: int = option(10, "validations without improvement before stopping", group="Training", ge=1)
+    validate_every: int = option(100, "training steps between validations", group="Training", ge=1)
+    validation: int | None = option(
+        None,
+        "last values of each series, kept to validate on; a tenth, at least the horizon",
+        group="Training",
+        ge=1,
+    )
+
+    def roles(self) -> Roles:
+        """What is said of the columns."""
+        from longspan.data.inference import Roles
+
+        return Roles(self.target, self.series, self.time, self.layout, self.known, self.past, self.static)
+
+    def wishes(self) -> Wishes:
+        """What is said of the design."""
+        from longspan.models.planning import Wishes
+
+        return Wishes(
+            context=self.context,
+            anchor=self.anchor,
+            shortcut=self.shortcut,
+            nonnegative=self.nonnegative,
+            levels=self.levels or None,
+            head=self.head,
+            decoding=self.decoding,
+            encoder=self.encoder,
+            hidden_size=self.hidden,
+            num_layers=self.layers,
+            dropout=self.dropout,
+            encoder_options=_encoder_options(self.variant),
+        )
+
+    def settings(self, run: Run) -> Settings:
+        """How to train."""
+        from longspan.training.settings import Settings
+
+        return Settings(
+            seed=run.seed,
+            max_steps=self.steps,
+            validate_every=min(self.validate_every, self.steps),
+            patience=self.patience,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            clip_norm=1.0,
+            warmup_steps=self.steps // 20,
+            schedule="cosine",
+            average=0.99,
+            time_budget=run.time_budget,
+        )
+
+
+class ForecastPredict(Reading):
+    """Options of ``predict`` with a forecasting model."""
+
+    levels: tuple[float, ...] = option((), "quantiles to give; those of the fit", group="Forecast")
+
+
+class ForecastEvaluate(Reading):
+    """Options of ``evaluate`` with a forecasting model."""
+
+    history: str | None = option(
+        None, "file of the values before DATA; then all of DATA is the test part", group="Test"
+    )
+    last: int | None = option(
+        None, "length of the test part, the last values of each series; the horizon", group="Test", ge=1
+    )
+    stride: int = option(1, "steps between two forecasts", group="Test", ge=1)
+
+
+def _encoder_options(variants: tuple[Variant, ...]) -> tuple[tuple[str, bool], ...]:
+    """The encoder's arguments: ``no-forget-gate`` is ``forget_gate=False``."""
+    return tuple(
+        (name.removeprefix("no-").replace("-", "_"), not name.startswith("no-")) for name in variants
+    )
