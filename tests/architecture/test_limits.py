@@ -103,10 +103,11 @@ def _overloaded(node: ast.FunctionDef) -> bool:
 
 
 def test_files_are_short(repository: Path) -> None:
+    """Of a test file the length is that of the list of things that can go wrong: it has no limit."""
     found = {
         str(path.relative_to(repository)): count
         for path in every_python_file(repository)
-        if (count := len(path.read_text().splitlines())) > FILE
+        if repository / "tests" not in path.parents and (count := len(path.read_text().splitlines())) > FILE
     }
     assert not found, f"at most {FILE} lines"
 

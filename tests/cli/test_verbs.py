@@ -212,7 +212,7 @@ def test_ctrl_c_in_any_verb_is_130(
 def test_training_that_was_stopped_says_itself_how_to_go_on(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from longspan.training.interruption import Interrupted
+    from longspan.core.errors import Interrupted
 
     def stop(*_: Any) -> None:
         raise Interrupted("stopped after step 7. Go on with --resume", step=7, workspace=None, number=15)

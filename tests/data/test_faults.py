@@ -234,7 +234,7 @@ def test_an_ambiguous_order_of_day_and_month_is_refused_or_stated(tmp_path: Path
     text = refusal(tmp_path, "ds,y\n" + lines)
     assert "sales.csv row 2, column 'ds': expected an order of day and month that the column proves" in text
     assert "--day-first" in text
-    assert "--month-first" in text
+    assert "--no-day-first" in text
     days = read_panel(tmp_path / "sales.csv", day_first=True)
     months = read_panel(tmp_path / "sales.csv", day_first=False)
     assert (str(days.frequency), str(months.frequency)) == ("daily", "monthly")

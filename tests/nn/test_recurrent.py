@@ -331,7 +331,7 @@ def test_what_the_layer_says_of_itself() -> None:
 
 
 WORKER = """
-import json, sys, torch
+import json, os, sys, torch
 from longspan import nn
 rank, store, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 torch.set_num_threads(1)
@@ -346,7 +346,9 @@ y, _ = layer(x[:, mine], seed=3, sample_ids=torch.arange(4)[mine])
 (y.square().sum() / 2).backward()
 with open(out, "w") as file:
     json.dump([p.grad.tolist() for p in layer.parameters()], file)
+torch.distributed.barrier()
 torch.distributed.destroy_process_group()
+os._exit(0)  # gloo's threads may outlive the group and abort an interpreter that shuts down in order
 """
 
 

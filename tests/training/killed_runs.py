@@ -25,10 +25,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from longspan.core.errors import Interrupted
 from longspan.store import atomic
 from longspan.store.tensors import encode
 from longspan.store.workspace import Run, Workspace
-from longspan.training.interruption import Interrupted
 from longspan.training.loop import train
 from longspan.training.settings import Settings
 

@@ -18,12 +18,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from longspan.core.errors import InputError, TrainingError
+from longspan.core.errors import InputError, Interrupted, TrainingError
 from longspan.core.seeds import derive
 from longspan.store.flatten import same
 from longspan.store.workspace import Run, Workspace
 from longspan.training.history import History, Record
-from longspan.training.interruption import Interrupted
 from longspan.training.loop import train
 from longspan.training.losses import Losses
 from longspan.training.settings import Settings, learning_rate

@@ -88,8 +88,11 @@ def _draw(model: Model, data: polars.DataFrame, scores: dict[str, Any]) -> tuple
         actual=values[-_HORIZON:],
         baselines={best.title: best.run(past[None], _HORIZON, scores["season"])[0]},
     )
-    caption = "The forecast with its 50, 80 and 95 % bands, the strongest simple baseline, and what happened."
-    wide, narrow = (svg_text(forecast_fan(fan, shape), caption) for shape in ("wide", "narrow"))
+    caption = "The forecast with its 80 and 95 % bands, the strongest simple baseline, and what happened."
+    wide, narrow = (
+        svg_text(forecast_fan(fan, shape), "Measurements, forecast and baseline over time")
+        for shape in ("wide", "narrow")
+    )
     sections = [
         Section("Forecast and truth", [Figure(wide, caption, narrow)]),
         Section(

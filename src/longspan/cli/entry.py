@@ -6,15 +6,16 @@ Exit codes: 0 done; 2 the command, its options or the data are wrong; 1 anything
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from longspan.cli.output import ReaderGone, write_json
-from longspan.core.errors import DataError, InputError, LongspanError
+from longspan.core.errors import DataError, InputError, Interrupted, LongspanError
 
 __all__ = ["main", "run"]
 
@@ -27,7 +28,8 @@ def main() -> None:
 def run(words: Sequence[str]) -> int:
     """Carry out one command line, without the program's name, and give its exit code."""
     try:
-        code = _invoke(list(words))
+        with _notes_on_stderr(quiet="--quiet" in words):
+            code = _invoke(list(words))
         sys.stdout.flush()
     except (BrokenPipeError, ReaderGone):
         code = _reader_gone()
@@ -36,6 +38,20 @@ def run(words: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         code = _report(error, as_json="--json" in words, debug="--debug" in words)
     return code
+
+
+@contextlib.contextmanager
+def _notes_on_stderr(*, quiet: bool) -> Iterator[None]:
+    """What the package notes while it works, a line each; only warnings where ``quiet``."""
+    logger, handler = logging.getLogger("longspan"), logging.StreamHandler(sys.stderr)
+    before = logger.level
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def _invoke(words: list[str]) -> int:
@@ -70,8 +86,8 @@ def _report(error: BaseException, *, as_json: bool, debug: bool) -> int:
 def _judge(error: BaseException) -> tuple[int, str]:
     """Exit code and message of an error."""
     name = type(error).__name__
-    if name == "Interrupted":  # of training or of a verb; to import their classes would load torch
-        return 128 + getattr(error, "signal", signal.SIGINT), str(error)
+    if isinstance(error, Interrupted):
+        return 128 + error.signal, str(error)
     if isinstance(error, KeyboardInterrupt) or name == "Abort":
         return 130, "Interrupted."
     if isinstance(error, LongspanError):

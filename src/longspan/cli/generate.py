@@ -15,11 +15,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from longspan.core.errors import InputError
+from longspan.core.errors import InputError, Interrupted
 from longspan.tasks.base import Options, spell
 
 __all__ = [
-    "Interrupted",
     "OptionSpec",
     "command_function",
     "given_values",
@@ -30,10 +29,6 @@ __all__ = [
 
 _METAVAR = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
 _WORDS = {int: "a whole number", float: "a number"}
-
-
-class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
-    """Ctrl-C; the text says how to go on, where there is something to go on with."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longspan.cli import output
-from longspan.cli.generate import Interrupted, OptionSpec, given_values, option_specs
-from longspan.core.errors import InputError
+from longspan.cli.generate import OptionSpec, given_values, option_specs
+from longspan.core.errors import InputError, Interrupted
 from longspan.tasks.base import TASKS, Options, Task
 from longspan.tasks.settings import FitSettings
 

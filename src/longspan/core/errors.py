@@ -7,7 +7,10 @@ module.
 
 from __future__ import annotations
 
-__all__ = ["DataError", "InputError", "LongspanError", "ModelError", "TrainingError"]
+import signal
+from pathlib import Path
+
+__all__ = ["DataError", "InputError", "Interrupted", "LongspanError", "ModelError", "TrainingError"]
 
 
 class LongspanError(Exception):
@@ -47,3 +50,25 @@ class ModelError(LongspanError, OSError):
 
 class TrainingError(LongspanError, RuntimeError):
     """Training cannot go on: for instance a loss that is not finite, with its cause."""
+
+
+class Interrupted(LongspanError):  # noqa: N818 - it is no error: the user asked for it
+    """Work was stopped from outside; the message says what is kept and how to go on.
+
+    Args:
+        message: what was reached and how to go on.
+        step: optimiser steps taken, where it was training.
+        workspace: folder from which the run can be resumed, or None where there is none.
+        number: the signal's number.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        step: int | None = None,
+        workspace: Path | None = None,
+        number: int = signal.SIGINT,
+    ) -> None:
+        super().__init__(message)
+        self.step, self.workspace, self.signal = step, workspace, int(number)

@@ -30,6 +30,8 @@ def forecast_table(
 ) -> pl.DataFrame:
     """One row a forecast value: series, time (or step), ``forecast`` (the median), ``mean``, ``q0.1`` …
 
+    Where the user's column of series or time has one of these names, ours has an underscore behind it.
+
     Args:
         panel: where the windows were cut.
         series, cut: int64 (n,).
@@ -45,17 +47,27 @@ def forecast_table(
         )
     steps = cut[:, None] + np.arange(horizon)
     stamps = panel.frequency.stamps(panel.start[series][:, None], steps).ravel()
-    columns[panel.schema.time or "step"] = _stamps(stamps, panel)
-    columns["forecast"] = quantiles[..., list(levels).index(0.5)].ravel()
-    columns["mean"] = mean.ravel()
-    columns |= {f"q{level:g}": quantiles[..., place].ravel() for place, level in enumerate(levels)}
-    return pl.DataFrame(columns)
+    found: dict[str, pl.Series | NDArray[np.float64]] = {}
+    if _is_row_number(panel):
+        found["step"] = pl.Series(stamps + 1)
+    else:
+        columns[str(panel.schema.time)] = _stamps(stamps, panel)
+    found["forecast"] = quantiles[..., list(levels).index(0.5)].ravel()
+    found["mean"] = mean.ravel()
+    found |= {f"q{level:g}": quantiles[..., place].ravel() for place, level in enumerate(levels)}
+    return pl.DataFrame(columns | {f"{key}_" if key in columns else key: each for key, each in found.items()})
+
+
+def _is_row_number(panel: Panel) -> bool:
+    """The grid counts rows from 0: there is no time column, or ``--frequency row`` set it aside."""
+    schema = panel.schema
+    return schema.time is None or (schema.frequency.unit == "row" and schema.time_format != "step")
 
 
 def _stamps(stamps: NDArray[np.int64], panel: Panel) -> pl.Series:
-    """Dates where all lie at midnight on a grid of whole days, else date times; row numbers from 1."""
-    if panel.schema.time is None or panel.frequency.unit == "row":
-        return pl.Series(stamps + 1)
+    """Dates where all lie at midnight on a grid of whole days, else date times; numbered steps as they are."""
+    if panel.frequency.unit == "row":
+        return pl.Series(stamps)
     times = pl.Series(stamps).cast(pl.Datetime("us"))
     daily = panel.frequency.step is None or panel.frequency.step >= _DAY
     return times.cast(pl.Date) if daily and not bool((stamps % _DAY).any()) else times

@@ -276,7 +276,7 @@ def _parse_all(
 
 
 def _ambiguous(table: Table, name: str, column: pl.Series, forms: Sequence[str]) -> DataError:
-    flags = {"%d": "--day-first", "%m": "--month-first", "%y": "--time-format with %y first"}
+    flags = {"%d": "--day-first", "%m": "--no-day-first", "%y": "--time-format, %y first"}
     ways = " or ".join(f"{form} ({flags[form[:2]]})" for form in forms)
     return DataError(
         f"expected an order of day and month that the column proves, got dates such as {column[0]!r} that "

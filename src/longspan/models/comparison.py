@@ -23,13 +23,14 @@ def compare(found: Forecasts, panel: Panel, until: NDArray[np.int64]) -> dict[st
         found: forecasts of windows with known futures.
         panel: where they were cut.
         until: int64 (N,), rows of each series before the test part: the scale of MASE is taken from them
-            alone.
+            alone. Negative where a series is shorter than the test part: then nothing is before it.
 
     Returns:
         ``{"model": scores, "baselines": {name: scores}, "strongest": name, "season": m}``.
     """
     season = next(iter(panel.schema.seasons), 1)
-    scale = np.array([seasonal_scale(panel.values(n)[: until[n]], season) for n in range(len(panel))])
+    before = np.maximum(until, 0)
+    scale = np.array([seasonal_scale(panel.values(n)[: before[n]], season) for n in range(len(panel))])
     here = scale[found.series]
     actual, horizon = found.actual, found.actual.shape[1]
     model = point_scores(actual, found.median, found.mean, here)

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from longspan.data.windows import WindowBatch
 
-__all__ = ["Inputs", "WindowFeatures"]
+__all__ = ["TARGET_LIMIT", "Inputs", "WindowFeatures"]
 
 Array = NDArray[np.float64]
 _CYCLES = 7  # of a season, that are summarised
 _INPUT_LIMIT = 10.0  # scaled inputs beyond it are cut off: a spike must not drown the window
-_TARGET_LIMIT = 25.0
+TARGET_LIMIT = 25.0
+_CONSTANT = 1e-12  # of the mean size: a spread below it is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +90,9 @@ class WindowFeatures:
     def scaling(self, past: Array) -> tuple[Array, Array]:
         """Location and scale (B, 1) of windows (B, reach) in the user's units; of the context alone.
 
-        The location is the mean and the scale the standard deviation, but for counts 0 and the mean size. A
-        constant window gets a scale from its size, an empty one (0, 1).
+        The location is the mean and the scale the standard deviation, but for counts 0 and the mean size. So
+        a forecast of ``a y + b`` is ``a`` times that of ``y`` plus ``b``, however large ``b`` is. A constant
+        window gets a scale from its size, an empty one (0, 1).
         """
         context = past[:, -self.context :]
         with warnings.catch_warnings():
@@ -104,16 +106,16 @@ class WindowFeatures:
         mean, spread = np.nan_to_num(mean), np.nan_to_num(spread)
         if not self.centred:
             return np.zeros_like(mean), np.maximum(spread, 1.0)
-        floor = 1e-3 * np.abs(mean)
-        scale = spread + floor
-        return mean, np.where(scale > 0, scale, 1.0)
+        size = np.abs(mean)
+        constant = np.where(size > 0, 1e-3 * size, 1.0)
+        return mean, np.where(spread > _CONSTANT * size, spread, constant)
 
     def inputs(self, batch: WindowBatch) -> tuple[Inputs, Array, Array]:
         """Inputs, and location and scale (B, 1), of windows gathered with ``context=reach``."""
         location, scale = self.scaling(batch.past)
         with np.errstate(over="ignore"):
             known = np.clip((batch.past - location) / scale, -_INPUT_LIMIT, _INPUT_LIMIT)
-            target = np.clip((batch.future - location) / scale, -_TARGET_LIMIT, _TARGET_LIMIT)
+            target = np.clip((batch.future - location) / scale, -TARGET_LIMIT, TARGET_LIMIT)
         filled = np.nan_to_num(known)
         anchor, future = self._future(known, filled)
         inputs = Inputs(

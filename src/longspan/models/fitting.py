@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from longspan.core.errors import DataError
 from longspan.core.seeds import derive
 from longspan.data.panel import Panel
 from longspan.data.windows import Windows, validation_windows
@@ -27,8 +28,18 @@ _BATCH = 256
 def held_out(panel: Panel, features: WindowFeatures, validation: int) -> tuple[Windows, NDArray[np.int64]]:
     """Windows whose future lies in the last ``validation`` values, and at most 2,048 of their numbers, spread
     evenly.
+
+    Raises:
+        DataError: there is none, since nothing is known before the validation part.
     """
     windows = validation_windows(panel, features.reach, features.horizon, holdout=validation)
+    if len(windows) == 0:
+        raise DataError(
+            f"expected known values in the {features.reach:,} steps before a forecast of the validation part "
+            f"(the last {validation:,} steps), got none. Cut off what follows the gap, or give a longer "
+            "--context or another --validation",
+            column=panel.schema.target,
+        )
     return windows, np.unique(np.linspace(0, len(windows) - 1, _MOST_WINDOWS).astype(np.int64))
 
 

@@ -162,7 +162,9 @@ class StepForecaster(Forecaster):
             before = torch.from_numpy(value).to(before)
             drawn.append(value[:, 0])
         paths = np.stack(drawn, axis=1).reshape(-1, self.paths, future.shape[1])
-        return Forecast(paths.mean(axis=1), np.moveaxis(np.quantile(paths, levels, axis=1), 0, -1))
+        method = "inverted_cdf" if self.head.whole else "linear"  # a quantile of counts is a count
+        quantiles = np.quantile(paths, np.asarray(levels), axis=1, method=method)
+        return Forecast(paths.mean(axis=1), np.moveaxis(quantiles, 0, -1))
 
     def _decode(
         self, summary: Tensor, future: Tensor, before: Tensor, anchor: Tensor, state: Any

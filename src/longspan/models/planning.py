@@ -13,7 +13,7 @@ from longspan.data.covariates import fit_covariates, require_horizon
 from longspan.data.panel import Panel, require_length
 from longspan.data.windows import Windows, training_windows
 from longspan.models.design import Decoding, Design
-from longspan.models.features import WindowFeatures
+from longspan.models.features import TARGET_LIMIT, WindowFeatures
 from longspan.nn.heads import LEVELS, Head, build_head, check_levels
 
 __all__ = ["Wishes", "choose_anchor", "choose_context", "describe_plan", "plan_forecaster", "training_part"]
@@ -97,6 +97,11 @@ def plan_forecaster(
 def _plan_features(panel: Panel, horizon: int, validation: int, head: Head, wishes: Wishes) -> WindowFeatures:
     spare = int(np.median(panel.observed)) - validation - horizon
     seasons = tuple(season for season in panel.schema.seasons if season <= min(_LONGEST_SEASON, spare // 2))
+    longest = int(panel.observed.max())
+    if wishes.context is not None and wishes.context > longest:
+        raise InputError(
+            f"context: expected at most the longest series, {longest:,} steps, got {wishes.context:,}"
+        )
     context = wishes.context or choose_context(horizon, spare, seasons)
     features = WindowFeatures(context, horizon, seasons, 0, head.centred)
     anchor = wishes.anchor
@@ -152,7 +157,8 @@ def training_part(panel: Panel, features: WindowFeatures, validation: int) -> Wi
 def choose_anchor(windows: Windows, features: WindowFeatures) -> int:
     """What a forecast starts from: the last value (0) or one season before (its steps), whichever is nearer.
 
-    Compared by mean absolute error in scaled units on windows of the training part.
+    Compared by mean absolute error in scaled units on windows of the training part, errors cut off where
+    targets are: a jump after a flat window must not outvote all others.
     """
     numbers = np.unique(np.linspace(0, len(windows) - 1, 512).astype(np.int64))
     batch = windows.gather(*windows.pairs(numbers))
@@ -160,7 +166,10 @@ def choose_anchor(windows: Windows, features: WindowFeatures) -> int:
     past, future = (batch.past - location) / scale, (batch.future - location) / scale
     starts = {0: last_value(past, features.horizon)}
     starts |= {season: seasonal_naive(past, features.horizon, season) for season in features.seasons}
-    errors = {season: float(np.nanmean(np.abs(future - start))) for season, start in starts.items()}
+    errors = {
+        season: float(np.nanmean(np.minimum(np.abs(future - start), TARGET_LIMIT)))
+        for season, start in starts.items()
+    }
     return min(errors, key=lambda season: (errors[season], season))
 
 

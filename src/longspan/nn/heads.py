@@ -101,7 +101,7 @@ class QuantileHead(Head):
 
     def mean(self, parameters: Array, scale: Array) -> Array:  # noqa: ARG002
         """The integral of the quantile function."""
-        return mean_from_quantiles(parameters, self.levels)
+        return mean_from_quantiles(np.sort(parameters, axis=-1), self.levels)
 
     def sample(self, parameters: Array, scale: Array, draws: np.random.Generator) -> Array:  # noqa: ARG002
         """The quantile function at a uniform draw."""
@@ -131,9 +131,7 @@ class StudentTHead(Head):
         """The negative logarithm of the density."""
         location, width, freedom = _student(parameters)
         z = (target - location) / width
-        constant = (
-            torch.lgamma((freedom + 1) / 2) - torch.lgamma(freedom / 2) - 0.5 * torch.log(math.pi * freedom)
-        )
+        constant = _half_step(freedom / 2) - 0.5 * torch.log(math.pi * freedom)
         return torch.log(width) - constant + (freedom + 1) / 2 * torch.log1p(z * z / freedom)
 
     def quantiles(self, parameters: Array, levels: Sequence[float], scale: Array) -> Array:  # noqa: ARG002
@@ -190,9 +188,7 @@ class NegativeBinomialHead(Head):
 
     def mean(self, parameters: Array, scale: Array) -> Array:
         """The mean count, over scale."""
-        return np.asarray(
-            _negative_binomial(torch.from_numpy(parameters), torch.from_numpy(scale))[0].numpy() / scale
-        )
+        return np.asarray(self._mean_and_shape(parameters, scale)[0] / scale)
 
     def sample(self, parameters: Array, scale: Array, draws: np.random.Generator) -> Array:
         """Counts over scale."""
@@ -200,9 +196,15 @@ class NegativeBinomialHead(Head):
         return np.asarray(draws.negative_binomial(size, share) / scale)
 
     def _size_and_share(self, parameters: Array, scale: Array) -> tuple[Array, Array]:
-        mean, shape = _negative_binomial(torch.from_numpy(parameters), torch.from_numpy(scale))
-        size = (1 / shape).numpy()
-        return size, size / (size + mean.numpy())
+        mean, shape = self._mean_and_shape(parameters, scale)
+        size = 1 / shape
+        return size, size / (size + mean)
+
+    @staticmethod
+    def _mean_and_shape(parameters: Array, scale: Array) -> tuple[Array, Array]:
+        # torch.tensor copies: a scale that is spread over the horizon cannot be written, and torch warns.
+        mean, shape = _negative_binomial(torch.tensor(parameters), torch.tensor(scale))
+        return mean.numpy(), shape.numpy()
 
 
 HEADS: dict[str, Callable[[Sequence[float]], Head]] = {
@@ -248,6 +250,15 @@ def _student(parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Location, width > 0, and degrees of freedom > 2, each (...)."""
     location, width, freedom = parameters.unbind(-1)
     return location, F.softplus(width) + _LEAST, 2 + _LEAST + F.softplus(freedom)
+
+
+def _half_step(x: Tensor) -> Tensor:
+    """lgamma(x + 1/2) - lgamma(x), also for large x, where the two are nearly equal and float32 would lose
+    all digits: the first terms of Tricomi and Erdélyi's series, exact to 1e-10 from 30 up.
+    """
+    far = x.clamp(min=30.0)
+    series = 0.5 * torch.log(far) - 1 / (8 * far) + 1 / (192 * far**3)
+    return torch.where(x < 30.0, torch.lgamma(x + 0.5) - torch.lgamma(x), series)
 
 
 def _negative_binomial(parameters: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from longspan.training.history import History
 
 __all__ = ["FORECAST", "Forecast", "verdict"]
+
+_LOG = logging.getLogger("longspan")
 
 FORECAST = register(
     Task(
@@ -128,7 +132,7 @@ class Forecast:
             "design": self.design.model_dump(mode="json"),
             "schema": self.schema.model_dump(mode="json"),
             "history": self.history.to_json(),
-            "record": self.record,
+            "record": _finite(self.record),
         }
         tensors = {name: each.detach().cpu() for name, each in self.forecaster.state_dict().items()}
         return Contents(config=config, tensors=tensors, files=self.files)
@@ -160,9 +164,23 @@ class Forecast:
         from longspan.nn.heads import check_levels
 
         levels = check_levels(options.levels) if options.levels else self.design.levels
+        self._check_range(levels)
         panel = read_panel(data, schema=self.schema, reading=options.reading())
+        _tell(panel.notes)
         found = self._ahead(panel, levels)
         return forecast_table(panel, found.series, found.cut, found.mean, found.quantiles, levels)
+
+    def _check_range(self, levels: tuple[float, ...]) -> None:
+        """Refuse levels beyond those that were learned: nothing is known of the tails there."""
+        from longspan.core.errors import InputError
+
+        least, most = self.design.levels[0], self.design.levels[-1]
+        beyond = [level for level in levels if not least <= level <= most]
+        if self.design.head == "quantile" and beyond:
+            raise InputError(
+                f"levels: expected levels from {least:g} to {most:g}, which is what the model learned, got "
+                f"{beyond[0]:g}. Fit with these levels, or with another head"
+            )
 
     def _ahead(self, panel: Panel, levels: tuple[float, ...]) -> Forecasts:
         """One forecast a series, from its last known value."""
@@ -179,6 +197,10 @@ class Forecast:
         if len(windows) == 0:
             raise DataError(
                 f"expected a known value to forecast from, got none in the last {reach} steps of any series"
+            )
+        if windows.excluded:
+            _LOG.warning(
+                "%s series have no known value in their last %s steps: not forecast", windows.excluded, reach
             )
         numbers = np.arange(len(windows))
         return forecast_all(
@@ -202,6 +224,7 @@ class Forecast:
         from longspan.models.forecasting import forecast_all
 
         panel = read_panel(data, schema=self.schema, reading=options.reading())
+        _tell(panel.notes)
         test: Any = self.design.horizon if options.last is None else options.last
         if options.history is not None:
             before = read_panel(options.history, schema=self.schema, reading=options.reading())
@@ -264,6 +287,18 @@ def _read(data: Any, options: ForecastFit, run: Run) -> Panel:
     for note in panel.notes:
         run.say(note)
     return panel
+
+
+def _tell(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        _LOG.info(note)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: a score that there is not (MASE of a constant series) is None."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _source(data: Any) -> str | None:

@@ -28,8 +28,8 @@ class Reading(Options):
         return {"header": self.header, "separator": self.separator, "encoding": self.encoding}
 
 
-class ForecastFit(Reading):
-    """Options of ``fit forecast``."""
+class _Forecasting(Options):
+    """Data, model and training."""
 
     target: str | None = option(None, "column to forecast", group="Data", metavar="COLUMN")
     horizon: int = option(..., "steps to forecast", group="Data", ge=1, le=100_000)
@@ -134,6 +134,10 @@ class ForecastFit(Reading):
             average=0.99,
             time_budget=run.time_budget,
         )
+
+
+class ForecastFit(Reading, _Forecasting):
+    """Options of ``fit forecast``; in the help, fields of the last base come first."""
 
 
 class ForecastPredict(Reading):

@@ -55,10 +55,12 @@ def forecast_report(
                 Paragraph(
                     f"Every method forecast the same {len(held.mean):,} windows of the last "
                     f"{record['steps']:,} values of each series. The network did not learn from these "
-                    "values, but they decided when training stopped, so its scores here are a little too kind."
+                    "values, but they decided when training stopped: its scores are a little too kind."
                 ),
                 score_table(scores, "Scores on the validation part; lower is better."),
-                _figure(lambda shape: _score_chart(scores, shape), "Scores; shorter is better."),
+                _figure(
+                    lambda shape: _score_chart(scores, shape), "Bars of the scores", "Shorter is better."
+                ),
                 *_fans(
                     panel, _latest(held), "The last window of the validation part, with what happened", scores
                 ),
@@ -105,7 +107,7 @@ def _fans(panel: Panel, found: Forecasts, caption: str, scores: dict[str, Any] |
             lines = {best.title: line}
         fan = _fan(panel, found, int(place), lines)
         named = f"{caption}: {fan.target}." if panel.ids[int(found.series[place])] else f"{caption}."
-        figures.append(_figure(lambda shape, fan=fan: forecast_fan(fan, shape), named))  # type: ignore[misc]
+        figures.append(_figure(lambda shape, fan=fan: forecast_fan(fan, shape), "Values over time", named))  # type: ignore[misc]
     return figures
 
 
@@ -118,8 +120,8 @@ def _latest(held: Forecasts) -> Forecasts:
     return replace(held, **arrays)
 
 
-def _figure(draw: Callable[[Any], Drawing], caption: str) -> Figure:
-    return Figure(svg_text(draw("wide"), caption), caption, svg_text(draw("narrow"), caption))
+def _figure(draw: Callable[[Any], Drawing], what: str, caption: str) -> Figure:
+    return Figure(svg_text(draw("wide"), what), caption, svg_text(draw("narrow"), what))
 
 
 def score_table(scores: dict[str, Any], caption: str) -> Table:
@@ -155,6 +157,7 @@ def _learning(history: History) -> Figure:
     validation = [each.validation_loss for each in records]
     return _figure(
         lambda shape: learning_curve(steps, validation, train, best_step=history.best_step, shape=shape),
+        "Curves of the losses",
         "Loss over training steps, in scaled units; the weights of the best validation are kept.",
     )
 

@@ -4,29 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from longspan.core.errors import LongspanError
-
-__all__ = ["Interrupted", "Signals"]
-
-
-class Interrupted(LongspanError):  # noqa: N818 -- it is no error: the user asked for it
-    """Training was stopped from outside, between two steps.
-
-    Attributes:
-        step: optimiser steps taken.
-        workspace: folder from which the run can be resumed, or None where it kept none.
-        signal: the signal's number.
-    """
-
-    def __init__(self, message: str, *, step: int, workspace: Path | None, number: int) -> None:
-        super().__init__(message)
-        self.step = step
-        self.workspace = workspace
-        self.signal = number
+__all__ = ["Signals"]
 
 
 class Signals:

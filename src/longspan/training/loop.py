@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Protocol
 import torch
 from torch import Tensor, nn
 
-from longspan.core.errors import InputError, TrainingError
+from longspan.core.errors import InputError, Interrupted, TrainingError
 from longspan.store.checkpoint import Checkpoint
 from longspan.store.workspace import Workspace
 from longspan.training.averaging import Average
@@ -25,7 +25,7 @@ from longspan.training.diagnosis import explain_divergence
 from longspan.training.draws import draws
 from longspan.training.engine import Engine, Events, quiet_engine
 from longspan.training.history import History, Record
-from longspan.training.interruption import Interrupted, Signals
+from longspan.training.interruption import Signals
 from longspan.training.losses import Fault, Losses
 from longspan.training.optimizers import make_optimizer
 from longspan.training.settings import Settings, learning_rate
