@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,7 @@ def run(out: Path, say: Callable[[str], None], *, progress: bool) -> dict[str, A
         force=True,
         progress=progress,
     )
+    logging.getLogger("longspan").setLevel(logging.WARNING)  # what is in the data was said by the fit
     scores = model.evaluate(data)
     page, picture = _draw(model, data, scores)
     write_file(out / "report.html", page.encode())

@@ -18,8 +18,9 @@ def append_panel(before: Panel, after: Panel) -> tuple[Panel, NDArray[np.int64]]
     """Put the rows of each series in ``after`` behind those in ``before``.
 
     Both were read with the same schema. Series without a time column are continued row by row; with one,
-    ``after`` must begin at the step that follows the last known value of ``before``. Series that ``after``
-    lacks are left out.
+    ``after`` must begin at the step that follows the last known value of ``before``, or at a later one up to
+    the end of its rows: those in between are missing, and what ``before`` says from there on (covariates of
+    future rows) gives way to ``after``. Series that ``after`` lacks are left out.
 
     Returns:
         The joined panel, and how many rows of each of its series come from ``after`` (up to the last known
@@ -37,8 +38,7 @@ def append_panel(before: Panel, after: Panel) -> tuple[Panel, NDArray[np.int64]]
                 f"expected every series to have a history, got none of {name!r}. Give the file that holds it"
             )
         earlier = place[name]
-        _check_goes_on(before, earlier, after, number)
-        head = np.arange(before.observed[earlier]) + before.offsets[earlier]
+        head = np.arange(_rows_before(before, earlier, after, number)) + before.offsets[earlier]
         tail = np.arange(after.lengths[number]) + after.offsets[number] + before.offsets[-1]
         blocks.append(np.concatenate([head, tail]))
         starts.append(int(before.start[earlier]))
@@ -56,15 +56,20 @@ def append_panel(before: Panel, after: Panel) -> tuple[Panel, NDArray[np.int64]]
     return joined, after.observed.copy()
 
 
-def _check_goes_on(before: Panel, earlier: int, after: Panel, number: int) -> None:
-    if before.schema.time is None or before.frequency.unit == "row":
-        return
-    expected = int(before.stamps(earlier, int(before.observed[earlier]), 1)[0])
-    got = int(after.start[number])
-    if got != expected:
-        named = f"series {after.ids[number]!r}" if after.ids[number] else "the table"
-        raise DataError(
-            f"expected {named} to go on at {write_stamp(expected, before.frequency)}, the step after its "
-            f"history, got {write_stamp(got, before.frequency)}. Give tables that meet",
-            column=before.schema.time,
-        )
+def _rows_before(before: Panel, earlier: int, after: Panel, number: int) -> int:
+    """How many rows of a series in ``before`` come before its first row in ``after``."""
+    schema, length = before.schema, int(before.lengths[earlier])
+    if schema.time is None or (schema.frequency.unit == "row" and schema.time_format != "step"):
+        return length
+    got = after.start[number : number + 1]
+    steps, exact = before.frequency.steps_between(int(before.start[earlier]), got)
+    observed = int(before.observed[earlier])
+    if exact[0] and observed <= steps[0] <= length:
+        return int(steps[0])
+    expected = int(before.stamps(earlier, observed, 1)[0])
+    named = f"series {after.ids[number]!r}" if after.ids[number] else "the table"
+    raise DataError(
+        f"expected {named} to go on at {write_stamp(expected, before.frequency)}, the step after its "
+        f"history, got {write_stamp(int(got[0]), before.frequency)}. Give tables that meet",
+        column=schema.time,
+    )

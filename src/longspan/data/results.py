@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from longspan.data.panel import Panel
 
-__all__ = ["forecast_table", "series_column"]
+__all__ = ["forecast_table", "is_row_number", "series_column"]
 
 _DAY = 86_400_000_000  # microseconds
 
@@ -48,7 +48,7 @@ def forecast_table(
     steps = cut[:, None] + np.arange(horizon)
     stamps = panel.frequency.stamps(panel.start[series][:, None], steps).ravel()
     found: dict[str, pl.Series | NDArray[np.float64]] = {}
-    if _is_row_number(panel):
+    if is_row_number(panel):
         found["step"] = pl.Series(stamps + 1)
     else:
         columns[str(panel.schema.time)] = _stamps(stamps, panel)
@@ -58,14 +58,14 @@ def forecast_table(
     return pl.DataFrame(columns | {f"{key}_" if key in columns else key: each for key, each in found.items()})
 
 
-def _is_row_number(panel: Panel) -> bool:
+def is_row_number(panel: Panel) -> bool:
     """The grid counts rows from 0: there is no time column, or ``--frequency row`` set it aside."""
     schema = panel.schema
     return schema.time is None or (schema.frequency.unit == "row" and schema.time_format != "step")
 
 
 def _stamps(stamps: NDArray[np.int64], panel: Panel) -> pl.Series:
-    """Dates where all lie at midnight on a grid of whole days, else date times; numbered steps as they are."""
+    """Dates where all lie at midnight on a grid of whole days, else date times; step numbers as they are."""
     if panel.frequency.unit == "row":
         return pl.Series(stamps)
     times = pl.Series(stamps).cast(pl.Datetime("us"))

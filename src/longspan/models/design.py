@@ -52,7 +52,7 @@ class Design(BaseModel):
     def features(self) -> WindowFeatures:
         """How windows become inputs."""
         centred = build_head(self.head, self.levels).centred
-        return WindowFeatures(self.context, self.horizon, self.seasons, self.anchor, centred)
+        return WindowFeatures(self.context, self.horizon, self.seasons, self.anchor, centred, self.shortcut)
 
 
 def build_forecaster(design: Design) -> Forecaster:

@@ -31,7 +31,7 @@ _CONSTANT = 1e-12  # of the mean size: a spread below it is rounding
 class Inputs:
     """What a forecaster reads of B windows, in scaled units: L steps of lags, C of context, H of horizon.
 
-    ``steps`` (B, C, X); ``future`` (B, H, Y); ``window`` (B, L+C) the target, 0 where missing; ``anchor`` (B,
+    ``steps`` (B, C, X); ``future`` (B, H, Y); ``window`` (B, reach) the target, 0 where missing; ``anchor`` (B,
     H) where the forecast starts from; ``target`` (B, H), NaN where unknown; ``scale`` (B, 1) in the user's
     units, float32.
     """
@@ -61,6 +61,7 @@ class WindowFeatures:
         anchor: 0, the forecast starts from the last value; m, from the value m steps (a season) before each
             step.
         centred: shift windows to mean zero; otherwise they are divided by their mean size only.
+        window: least number of steps of the past that are gathered, for who reads more than the context.
     """
 
     context: int
@@ -68,11 +69,12 @@ class WindowFeatures:
     seasons: tuple[int, ...] = ()
     anchor: int = 0
     centred: bool = True
+    window: int = 0
 
     @property
     def reach(self) -> int:
-        """Steps of the past that are looked at: the context and, before it, the longest lag."""
-        return self.context + max(self.seasons, default=0)
+        """Steps of the past that are gathered: the context and, before it, the longest lag; or the window."""
+        return max(self.context + max(self.seasons, default=0), self.window)
 
     @property
     def step_size(self) -> int:

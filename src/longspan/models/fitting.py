@@ -7,13 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from longspan.baselines.linear import ridge_map
 from longspan.core.errors import DataError
 from longspan.core.seeds import derive
 from longspan.data.panel import Panel
 from longspan.data.windows import Windows, validation_windows
 from longspan.models.design import Design, build_forecaster
 from longspan.models.features import Inputs, WindowFeatures
-from longspan.models.forecaster import Forecaster, mean_loss
+from longspan.models.forecaster import DirectForecaster, Forecaster, mean_loss
 from longspan.store.workspace import Workspace
 from longspan.training.history import History
 from longspan.training.loop import Progress, train
@@ -23,6 +24,7 @@ __all__ = ["held_out", "train_forecaster"]
 
 _MOST_WINDOWS = 2048
 _BATCH = 256
+_MOST_WINDOWS_OF_RIDGE = 1 << 14
 
 
 def held_out(panel: Panel, features: WindowFeatures, validation: int) -> tuple[Windows, NDArray[np.int64]]:
@@ -74,6 +76,8 @@ def train_forecaster(
         drawn = training.sample(settings.seed, step, batch_size)
         return _gather(training, drawn, features, device)
 
+    if isinstance(forecaster, DirectForecaster) and forecaster.shortcut is not None:
+        _begin_with_ridge(forecaster.shortcut, training, features)
     fixed = [
         _gather(held, numbers[first : first + _BATCH], features, device)
         for first in range(0, len(numbers), _BATCH)
@@ -86,6 +90,20 @@ def train_forecaster(
 
     history = train(forecaster, mean_loss, batches, validate, settings, workspace, progress)
     return forecaster.eval(), history
+
+
+def _begin_with_ridge(shortcut: nn.Linear, training: Windows, features: WindowFeatures) -> None:
+    """The linear map starts as ridge regression on the training part; the network learns the rest."""
+    numbers = np.unique(np.linspace(0, len(training) - 1, _MOST_WINDOWS_OF_RIDGE).astype(np.int64))
+    past, rest = [], []
+    for first in range(0, len(numbers), _BATCH):
+        batch = _gather(training, numbers[first : first + _BATCH], features, torch.device("cpu"))
+        past.append(batch.window[:, -shortcut.in_features :].double().numpy())
+        rest.append((batch.target - batch.anchor).double().numpy())
+    weights, offsets = ridge_map(np.concatenate(past), np.concatenate(rest))
+    with torch.no_grad():
+        shortcut.weight.copy_(torch.from_numpy(weights))
+        shortcut.bias.copy_(torch.from_numpy(offsets))
 
 
 def _gather(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ class DirectForecaster(Forecaster):
         horizon: H.
         future_size: Y, numbers known of each step of the horizon.
         hidden_size: units of the decoder's two layers.
-        shortcut: length of the window that the linear map reads, 0 for none.
+        shortcut: steps of the window that the linear map reads, 0 for none.
         dropout: in the decoder.
     """
 
@@ -162,7 +162,8 @@ class StepForecaster(Forecaster):
             before = torch.from_numpy(value).to(before)
             drawn.append(value[:, 0])
         paths = np.stack(drawn, axis=1).reshape(-1, self.paths, future.shape[1])
-        method = "inverted_cdf" if self.head.whole else "linear"  # a quantile of counts is a count
+        # A quantile of counts is a count.
+        method: Literal["inverted_cdf", "linear"] = "inverted_cdf" if self.head.whole else "linear"
         quantiles = np.quantile(paths, np.asarray(levels), axis=1, method=method)
         return Forecast(paths.mean(axis=1), np.moveaxis(quantiles, 0, -1))
 

@@ -88,7 +88,7 @@ def plan_forecaster(
         head=wishes.head,
         levels=levels,
         decoding=wishes.decoding,
-        shortcut=_shortcut(panel, features, head, wishes),
+        shortcut=features.window,
         nonnegative=not bool((panel.target < 0).any()) if wishes.nonnegative is None else wishes.nonnegative,
     )
     return panel, design, validation
@@ -103,7 +103,8 @@ def _plan_features(panel: Panel, horizon: int, validation: int, head: Head, wish
             f"context: expected at most the longest series, {longest:,} steps, got {wishes.context:,}"
         )
     context = wishes.context or choose_context(horizon, spare, seasons)
-    features = WindowFeatures(context, horizon, seasons, 0, head.centred)
+    shortcut = _shortcut(panel, context, spare, head, wishes)
+    features = WindowFeatures(context, horizon, seasons, 0, head.centred, shortcut)
     anchor = wishes.anchor
     if anchor is None:
         anchor = choose_anchor(training_part(panel, features, validation), features)
@@ -173,8 +174,11 @@ def choose_anchor(windows: Windows, features: WindowFeatures) -> int:
     return min(errors, key=lambda season: (errors[season], season))
 
 
-def _shortcut(panel: Panel, features: WindowFeatures, head: Head, wishes: Wishes) -> int:
-    """A linear map of the window where there are few series: many unlike ones have none in common."""
+def _shortcut(panel: Panel, context: int, spare: int, head: Head, wishes: Wishes) -> int:
+    """Steps that the linear map reads: two contexts where there are few series, else none.
+
+    Many unlike series have no linear map in common.
+    """
     if wishes.decoding != "direct" or not head.centred:
         if wishes.shortcut:
             raise InputError(
@@ -182,7 +186,7 @@ def _shortcut(panel: Panel, features: WindowFeatures, head: Head, wishes: Wishes
             )
         return 0
     wanted = len(panel) <= _FEW_SERIES if wishes.shortcut is None else wishes.shortcut
-    return features.context if wanted else 0
+    return max(min(2 * context, spare // 2), context) if wanted else 0
 
 
 def _check_counts(panel: Panel) -> None:

@@ -81,7 +81,7 @@ class _Forecasting(Options):
     nonnegative: bool | None = option(None, "no forecast below zero; on where no value is", group="Model")
     steps: int = option(3000, "training steps at most", group="Training", ge=1)
     batch: int = option(128, "windows a step", group="Training", ge=1, le=65536)
-    learning_rate: float = option(2e-3, "highest learning rate", group="Training", gt=0)
+    learning_rate: float = option(1e-3, "highest learning rate", group="Training", gt=0)
     weight_decay: float = option(1e-2, "weight decay", group="Training", ge=0)
     patience: int = option(10, "validations without improvement before stopping", group="Training", ge=1)
     validate_every: int = option(100, "training steps between validations", group="Training", ge=1)

@@ -10,6 +10,7 @@ import numpy as np
 
 from longspan import __version__
 from longspan.baselines.table import BASELINES
+from longspan.data.results import is_row_number
 from longspan.report.figures import Fan, Score, forecast_fan, learning_curve, scores_chart
 from longspan.report.page import Figure, KeyValues, Notes, Page, Paragraph, Section, Table, render
 from longspan.report.svg import svg_text
@@ -79,8 +80,8 @@ def _fan(panel: Panel, found: Forecasts, place: int, baselines: dict[str, Any] |
     season = next(iter(panel.schema.seasons), 1)
     past = min(cut, max(3 * horizon, 2 * season, 24))
     stamps = panel.stamps(series, cut - past, past + horizon)
-    dated = panel.schema.time is not None and panel.frequency.unit != "row"
-    times = stamps.astype("datetime64[us]") if dated else stamps + 1
+    dated = panel.frequency.unit != "row" and panel.schema.time is not None
+    times = stamps.astype("datetime64[us]") if dated else stamps + int(is_row_number(panel))
     values = panel.values(series)
     actual = found.actual[place]
     target = panel.schema.target
