@@ -31,9 +31,9 @@ _CONSTANT = 1e-12  # of the mean size: a spread below it is rounding
 class Inputs:
     """What a forecaster reads of B windows, in scaled units: L steps of lags, C of context, H of horizon.
 
-    ``steps`` (B, C, X); ``future`` (B, H, Y); ``window`` (B, reach) the target, 0 where missing; ``anchor`` (B,
-    H) where the forecast starts from; ``target`` (B, H), NaN where unknown; ``scale`` (B, 1) in the user's
-    units, float32.
+    ``steps`` (B, C, X); ``future`` (B, H, Y); ``window`` (B, reach) the target, 0 where missing;
+    ``anchor`` (B, H) where the forecast starts from; ``target`` (B, H), NaN where unknown; ``scale`` (B, 1)
+    in the user's units, float32.
     """
 
     steps: Tensor
@@ -42,6 +42,10 @@ class Inputs:
     anchor: Tensor
     target: Tensor
     scale: Tensor
+
+    def rows(self, first: int, last: int) -> Self:
+        """Windows ``first … last - 1``, as views."""
+        return type(self)(*(getattr(self, each.name)[first:last] for each in fields(self)))
 
     def to(self, device: torch.device) -> Self:
         """The same on another device."""

@@ -12,8 +12,9 @@ from longspan.core.errors import DataError
 from longspan.core.seeds import derive
 from longspan.data.panel import Panel
 from longspan.data.windows import Windows, validation_windows
+from longspan.models.batches import TrainingBatches, gather_inputs
 from longspan.models.design import Design, build_forecaster
-from longspan.models.features import Inputs, WindowFeatures
+from longspan.models.features import WindowFeatures
 from longspan.models.forecaster import DirectForecaster, Forecaster, mean_loss
 from longspan.store.workspace import Workspace
 from longspan.training.history import History
@@ -72,14 +73,11 @@ def train_forecaster(
         forecaster = build_forecaster(design).to(device)
     features = design.features
 
-    def batches(step: int) -> Inputs:
-        drawn = training.sample(settings.seed, step, batch_size)
-        return _gather(training, drawn, features, device)
-
+    batches = TrainingBatches(training, features, settings.seed, batch_size, device)
     if isinstance(forecaster, DirectForecaster) and forecaster.shortcut is not None:
         _begin_with_ridge(forecaster.shortcut, training, features)
     fixed = [
-        _gather(held, numbers[first : first + _BATCH], features, device)
+        gather_inputs(held, numbers[first : first + _BATCH], features, device)
         for first in range(0, len(numbers), _BATCH)
     ]
 
@@ -97,16 +95,10 @@ def _begin_with_ridge(shortcut: nn.Linear, training: Windows, features: WindowFe
     numbers = np.unique(np.linspace(0, len(training) - 1, _MOST_WINDOWS_OF_RIDGE).astype(np.int64))
     past, rest = [], []
     for first in range(0, len(numbers), _BATCH):
-        batch = _gather(training, numbers[first : first + _BATCH], features, torch.device("cpu"))
+        batch = gather_inputs(training, numbers[first : first + _BATCH], features, torch.device("cpu"))
         past.append(batch.window[:, -shortcut.in_features :].double().numpy())
         rest.append((batch.target - batch.anchor).double().numpy())
     weights, offsets = ridge_map(np.concatenate(past), np.concatenate(rest))
     with torch.no_grad():
         shortcut.weight.copy_(torch.from_numpy(weights))
         shortcut.bias.copy_(torch.from_numpy(offsets))
-
-
-def _gather(
-    windows: Windows, numbers: NDArray[np.int64], features: WindowFeatures, device: torch.device
-) -> Inputs:
-    return features.inputs(windows.gather(*windows.pairs(numbers)))[0].to(device)
