@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from longspan.baselines.naive import seasonal_naive
 from longspan.data.windows import WindowBatch
 from longspan.models.features import Inputs, WindowFeatures
 
@@ -161,6 +162,68 @@ def test_where_the_last_values_are_missing_the_last_known_one_counts() -> None:
     found = read(batch_of(past, np.zeros((3, 5))), features).anchor.numpy()
     expected = np.broadcast_to((past[:, -3:-2] - location) / scale, (3, 5))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def of_future(found: Inputs, location: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What is offered of the future, in the user's units: last, a season ago, mean of the season, of the
+    phase; and the spread of the phase."""
+    values = found.future.numpy().astype(np.float64)
+    values[..., :-1] = values[..., :-1] * scale[..., None] + location[..., None]
+    values[..., -1] *= scale
+    return values
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_a_missing_season_is_the_last_known_value_of_its_phase(centred: bool) -> None:
+    features = replace(FEATURES, centred=centred)
+    past = np.arange(20.0, 36.0)[None].copy()
+    past[0, [8, 12, 13]] = np.nan  # phase 0 is known 12 steps ago, phase 1 8 steps ago
+    location, scale = features.scaling(past)
+    found = read(batch_of(past, np.zeros((1, 5))), features)
+    expected = [[24.0, 29.0, 34.0, 35.0, 24.0]]
+    np.testing.assert_allclose(found.anchor.numpy() * scale + location, expected, rtol=1e-6)
+    np.testing.assert_allclose(of_future(found, location, scale)[..., 1], expected, rtol=1e-6)
+
+
+def test_a_phase_without_any_value_is_the_last_known_value() -> None:
+    past = np.arange(20.0, 36.0)[None].copy()
+    past[0, 1::4] = np.nan
+    location, scale = FEATURES.scaling(past)
+    found = read(batch_of(past, np.zeros((1, 5))))
+    np.testing.assert_allclose(found.anchor.numpy() * scale + location, [[32, 35, 34, 35, 32]], rtol=1e-6)
+    # Nothing is known of the cycles of this phase, nor is anything said of them.
+    assert found.future[0, 1, 3:].tolist() == [0, 0]
+
+
+@given(st.integers(0, 10_000), st.floats(0.05, 0.9), st.booleans())
+def test_what_is_offered_of_the_future_is_of_known_values_only(seed: int, share: float, centred: bool) -> None:
+    features = replace(FEATURES, centred=centred)
+    draws = np.random.default_rng(seed)
+    past = 50 + draws.normal(size=(4, 16))
+    past[draws.random(past.shape) < share] = np.nan
+    past[:, 5] = 50.0  # one value is known
+    location, scale = features.scaling(past)
+    found = of_future(read(batch_of(past, np.zeros((4, 5))), features), location, scale)
+    np.testing.assert_allclose(found[..., 1], seasonal_naive(past, 5, 4), rtol=1e-5)
+    for row, values in enumerate(past):
+        season = values[-4:][~np.isnan(values[-4:])]
+        level = season.mean() if len(season) else location[row, 0]
+        np.testing.assert_allclose(found[row, :, 2], level, rtol=1e-5)
+        for step in range(5):
+            phase = values[step % 4 :: 4]
+            phase = phase[~np.isnan(phase)]
+            mean, spread = (phase.mean(), phase.std()) if len(phase) else (location[row, 0], 0)
+            np.testing.assert_allclose(found[row, step, 3:], [mean, spread], rtol=1e-5, atol=1e-5)
+
+
+def test_a_hole_in_one_window_changes_no_bit_of_the_others() -> None:
+    batch = windows()
+    holed = batch.past.copy()
+    holed[1, [3, 13]] = np.nan
+    one, two = read(batch), read(replace(batch, past=holed))
+    for name in READ:
+        kept, found = getattr(one, name), getattr(two, name)
+        assert torch.equal(kept[[0, 2]], found[[0, 2]]), name
 
 
 def test_an_unknown_target_stays_unknown() -> None:

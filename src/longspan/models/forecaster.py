@@ -55,8 +55,7 @@ class DirectForecaster(Forecaster):
     """All steps of the horizon at once: encoder, then one small network for every step of the horizon.
 
     The forecast is the anchor (last value or seasonal naive), plus an optional linear map of the window (as
-    LSTNet's autoregressive
-    part: Lai et al. 2018, section 3.4), plus what the network has learned.
+    LSTNet's autoregressive part: Lai et al. 2018, section 3.4), plus what the network has learned.
 
     Args:
         encoder: reads (B, C, X).
@@ -82,8 +81,10 @@ class DirectForecaster(Forecaster):
         self.encoder, self.head, self.horizon = encoder, head, horizon
         width = encoder.output_size
         self.plan = nn.Linear(width, horizon * _STEP_CODE)
+        # One layer on [summary, step], in two parts, since the summary is the same at every step.
+        self.from_summary = nn.Linear(width, hidden_size)
+        self.from_step = nn.Linear(_STEP_CODE + future_size, hidden_size, bias=False)
         self.decoder = nn.Sequential(
-            nn.Linear(_STEP_CODE + width + future_size, hidden_size),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden_size, hidden_size),
@@ -100,8 +101,8 @@ class DirectForecaster(Forecaster):
         read, _ = self.encoder(inputs.steps)
         summary = read[:, -1]  # (B, W)
         plan = self.plan(summary).unflatten(1, (self.horizon, _STEP_CODE))
-        everywhere = summary[:, None].expand(-1, self.horizon, -1)
-        parameters = self.decoder(torch.cat([plan, everywhere, inputs.future], dim=-1))
+        step = self.from_step(torch.cat([plan, inputs.future], dim=-1))
+        parameters = self.decoder(step + self.from_summary(summary)[:, None])
         anchor = inputs.anchor
         if self.shortcut is not None:
             anchor = anchor + self.shortcut(inputs.window[:, -self.shortcut.in_features :])
