@@ -199,9 +199,9 @@ def test_a_phase_without_any_value_is_the_last_known_value() -> None:
 def test_what_is_offered_of_the_future_is_of_known_values_only(seed: int, share: float, centred: bool) -> None:
     features = replace(FEATURES, centred=centred)
     draws = np.random.default_rng(seed)
-    past = 50 + draws.normal(size=(4, 16))
+    past = draws.uniform(49, 51, size=(4, 16))
     past[draws.random(past.shape) < share] = np.nan
-    past[:, 5] = 50.0  # one value is known
+    past[:, 5:7] = 49, 51  # values are known, and spread so far that none is cut off
     location, scale = features.scaling(past)
     found = of_future(read(batch_of(past, np.zeros((4, 5))), features), location, scale)
     np.testing.assert_allclose(found[..., 1], seasonal_naive(past, 5, 4), rtol=1e-5)

@@ -168,7 +168,7 @@ def test_sampled_paths_walk_on_from_their_own_values() -> None:
 
 def test_a_fresh_direct_forecaster_with_a_silent_decoder_says_its_anchor() -> None:
     network, batch = built(shortcut=10), inputs()
-    last = network.get_submodule("decoder.5")
+    last = network.get_submodule("decoder.4")
     nn.init.zeros_(last.weight)  # type: ignore[arg-type]
     nn.init.zeros_(last.bias)  # type: ignore[arg-type]
     mean, _ = forecast(network, batch)
