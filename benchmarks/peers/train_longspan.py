@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
+from unittest import mock
 
 import numpy as np
 import polars as pl
@@ -13,29 +13,26 @@ from worker import LEVELS, Block, Clock, Trained, serve
 
 from longspan.data.inference import Roles, read_panel
 from longspan.data.windows import Windows
+from longspan.models import fitting
+from longspan.models.batches import TrainingBatches
 from longspan.models.design import Design, build_forecaster
-from longspan.models.fitting import held_out, train_forecaster
+from longspan.models.features import Inputs
+from longspan.models.fitting import held_out
 from longspan.models.forecaster import mean_loss
 from longspan.models.planning import Wishes, plan_forecaster, training_part
 from longspan.tasks.base import Run
 from longspan.tasks.forecast_options import ForecastFit
 
 
-class _Watched(Windows):
-    """Windows that tell a clock when a step draws its batch, the first thing that it does."""
+class _Watched(TrainingBatches):
+    """Batches that tell a clock when a step asks for its own, the first thing that it does."""
 
     clock: Clock
 
-    def sample(self, seed: int, step: int, batch_size: int) -> Any:
-        """As that of any windows."""
-        self.clock.step_begins(step)
-        return super().sample(seed, step, batch_size)
-
-
-def _watched(windows: Windows, clock: Clock) -> _Watched:
-    found = _Watched(windows.panel, windows.context, windows.horizon, windows.first_cut, windows.last_cut)
-    found.clock = clock
-    return found
+    def __call__(self, step: int) -> Inputs:
+        """As that of any batches."""
+        type(self).clock.step_begins(step)
+        return super().__call__(step)
 
 
 def _untrained_loss(design: Design, held: Windows, numbers: NDArray[np.int64]) -> float:
@@ -59,15 +56,17 @@ def train(values: NDArray[np.float32], block: Block) -> Trained:
     options = ForecastFit(
         target="y", horizon=block.horizon, steps=steps, validate_every=steps, learning_rate=1e-3
     )
-    forecaster, history = train_forecaster(
-        design,
-        _watched(training, clock),
-        held,
-        numbers,
-        options.settings(Run()),
-        batch_size=block.batch,
-        device=torch.device("cpu"),
-    )
+    _Watched.clock = clock
+    with mock.patch.object(fitting, "TrainingBatches", _Watched):
+        forecaster, history = fitting.train_forecaster(
+            design,
+            training,
+            held,
+            numbers,
+            options.settings(Run()),
+            batch_size=block.batch,
+            device=torch.device("cpu"),
+        )
     lstm = sum(p.numel() for name, p in forecaster.named_parameters() if name.startswith("encoder."))
     every = sum(p.numel() for p in forecaster.parameters())
     started, ended = _untrained_loss(design, held, numbers), history.records[-1].validation_loss

@@ -99,6 +99,10 @@ def fit_task(
         command: how the run was started, for the model's records: the words of the shell, or one of Python.
         door: how to spell options in errors.
     """
+    say = _tell if settings.progress else _LOG.info
+    if settings.out is not None and _had_ended(task, options, settings):
+        say(f"the run had ended: {settings.out} is its model. The work folder that it left is removed")
+        return load(settings.out)
     place = _Place.check(settings, door)
     run = Run(
         seed=settings.seed,
@@ -108,7 +112,7 @@ def fit_task(
         resume=settings.resume,
         replace=settings.force,
         command=_shown(command),
-        say=_tell if settings.progress else _LOG.info,
+        say=say,
         progress=settings.progress,
     )
     if place is None:
@@ -277,7 +281,7 @@ class _Place:
             if settings.resume:
                 raise InputError(f"{spell('resume', door)} needs {spell('out', door)} of the interrupted run")
             return None
-        out = Path(os.path.abspath(settings.out))  # noqa: PTH100 - resolve() would follow a symbolic link
+        out = _absolute(settings.out)
         name, force, resume = spell("out", door), _given("force", door), _given("resume", door)
         if os.path.lexists(out) and not settings.force:
             raise InputError(f"{name} {settings.out!r} exists. Pass {force} to replace it, or another name")
@@ -301,6 +305,21 @@ class _Place:
     def has_checkpoints(self) -> bool:
         """There is something to go on from."""
         return self.workspace.is_dir() and any(self.workspace.glob("checkpoint-*.safetensors"))
+
+
+def _absolute(out: str) -> Path:
+    return Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a symbolic link
+
+
+def _had_ended(task: Task, options: Options, settings: FitSettings) -> bool:
+    """The run to resume was killed between its model's move into place and the removal of its work folder,
+    which is removed now."""
+    if settings.out is None or not settings.resume or not os.path.lexists(settings.out):
+        return False
+    from longspan.store.finished import clear_finished
+
+    out = _absolute(settings.out)
+    return clear_finished(out, task=task.name, settings=options.given(), seed=settings.seed)
 
 
 def like(frame: polars.DataFrame, data: Any) -> Any:

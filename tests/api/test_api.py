@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 import longspan
 from longspan.api import like, plain
 from longspan.core.errors import DataError, InputError, ModelError
+from longspan.store import lock
 
 VALUES = {"t": [1, 2, 3], "y": [2.0, 4.0, 9.0]}
 
@@ -104,6 +106,88 @@ def test_force_throws_an_interrupted_run_away(csv: str, tmp_path: Path) -> None:
         longspan.fit("level", csv, target="y", fail="interrupt", out=tmp_path / "m")
     longspan.fit("level", csv, target="y", out=tmp_path / "m", force=True)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["d.csv", "m"]
+
+
+class KilledError(BaseException):
+    """Stands for a signal that no process outlives: nothing below catches it."""
+
+
+def killed_before_the_cleaning(monkeypatch: pytest.MonkeyPatch, csv: str, **options: Any) -> None:
+    """A fit that dies when its model is in place and its work folder is not yet removed."""
+
+    def die(_path: Path) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("longspan.store.atomic.remove_folder", die)
+        with pytest.raises(KilledError):
+            longspan.fit("level", csv, target="y", **options)
+
+
+def test_a_run_killed_after_its_model_was_in_place_is_resumed_by_cleaning(
+    csv: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "m"
+    killed_before_the_cleaning(monkeypatch, csv, out=out)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["d.csv", "m", "m.partial"]
+    written = (out / "model.json").read_bytes()
+    with caplog.at_level("INFO", logger="longspan"):
+        model = longspan.fit("level", csv, target="y", out=out, resume=True)
+    assert caplog.messages == [
+        f"the run had ended: {out} is its model. The work folder that it left is removed"
+    ]
+    assert model.info() == longspan.load(out).info()
+    assert (out / "model.json").read_bytes() == written
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["d.csv", "m"]
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"kind": "median"}, {"target": "t"}])
+def test_another_run_does_not_clean_it(
+    csv: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    killed_before_the_cleaning(monkeypatch, csv, out=tmp_path / "m")
+    with pytest.raises(InputError, match=r"exists\. Pass force=True"):
+        longspan.fit("level", csv, **({"target": "y", "out": tmp_path / "m", "resume": True} | change))
+    assert (tmp_path / "m.partial" / "run.json").is_file()
+
+
+def test_a_model_that_the_interrupted_run_was_to_replace_is_not_its_own(csv: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"target": "y", "fail": "interrupt", "out": tmp_path / "m"}
+    longspan.fit("level", csv, target="y", out=tmp_path / "m")
+    an_hour_ago = (tmp_path / "m" / "model.json").stat().st_mtime - 3600
+    os.utime(tmp_path / "m" / "model.json", (an_hour_ago, an_hour_ago))
+    with pytest.raises(KeyboardInterrupt):
+        longspan.fit("level", csv, **options, force=True)
+    with pytest.raises(InputError, match=r"exists\. Pass force=True"):
+        longspan.fit("level", csv, **options, resume=True)
+    assert list((tmp_path / "m.partial").glob("checkpoint-*"))
+    assert longspan.fit("level", csv, **options, resume=True, force=True)
+    assert not (tmp_path / "m.partial").exists()
+
+
+@pytest.mark.parametrize("harm", ["weights", "run"])
+def test_what_is_damaged_is_not_taken_for_a_finished_run(
+    csv: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    killed_before_the_cleaning(monkeypatch, csv, out=tmp_path / "m")
+    place = tmp_path / ("m/weights.safetensors" if harm == "weights" else "m.partial/run.json")
+    place.write_bytes(place.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"exists\. Pass force=True"):
+        longspan.fit("level", csv, target="y", out=tmp_path / "m", resume=True)
+    assert (tmp_path / "m.partial" / "run.json").is_file()
+
+
+def test_a_finished_run_that_still_cleans_up_is_left_to_it(
+    csv: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_before_the_cleaning(monkeypatch, csv, out=tmp_path / "m")
+    handle = lock.take(tmp_path / "m.partial" / "lock")
+    try:
+        with pytest.raises(ModelError, match=f"process {os.getpid()} is working there"):
+            longspan.fit("level", csv, target="y", out=tmp_path / "m", resume=True)
+    finally:
+        lock.release(handle)
+    assert (tmp_path / "m.partial" / "run.json").is_file()
 
 
 def test_a_refused_fit_keeps_the_checkpoints_of_the_one_before(csv: str, tmp_path: Path) -> None:

@@ -134,6 +134,29 @@ def test_the_offset_and_row_of_a_wrong_byte_are_exact(tmp_path: Path) -> None:
     assert f"sales.csv row 3: expected utf-8 text, got byte 0xe9 at offset {content.index(0xE9)}" in text
 
 
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [(b"zeit\xe9,y", 1), (b"y,zeit\xe9", 1), (b'"a\nb\xe9",y', 2), (b"\xef\xbb\xbfzeit\xe9,y", 1)],
+    ids=["first", "last", "second line", "mark"],
+)
+def test_a_header_that_is_not_utf8_names_the_byte_and_the_likely_encoding(
+    tmp_path: Path, head: bytes, row: int
+) -> None:
+    content = head + b"\n" + b"".join(b"%d,%d\n" % (n, n) for n in range(1, 30))
+    text = refusal(tmp_path, content, roles=Roles(target="y"))
+    assert text == (
+        f"sales.csv row {row}: expected utf-8 text, got byte 0xe9 at offset {content.index(0xE9)}. It looks "
+        "like latin-1: pass --encoding latin-1."
+    )
+
+
+def test_a_header_with_the_sign_for_a_lost_letter_is_text(tmp_path: Path) -> None:
+    """U+FFFD written as such is UTF-8, and no reason to refuse."""
+    content = "zeit\ufffd,y\n" + "".join(f"{n},{n}\n" for n in range(1, 30))
+    panel = read_panel(write(tmp_path, content), Roles(target="y", time="zeit\ufffd"))
+    assert panel.schema.time == "zeit\ufffd"
+
+
 def test_an_unknown_encoding_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="encoding: expected a name such as utf-8"):
         read_panel(write(tmp_path, DAYS), reading={"encoding": "utf-99"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,8 @@ import pytest
 
 from longspan.data.inference import Roles, read_panel
 from longspan.data.panel import Panel
-from longspan.data.results import forecast_table, series_column
+from longspan.data.results import forecast_table, series_columns
+from longspan.data.schema import PanelSchema
 from longspan.data.synthetic import seasonal_panel
 
 LEVELS = (0.1, 0.5, 0.975)
@@ -79,11 +81,102 @@ def test_times_that_were_set_aside_are_not_given_back_as_numbers() -> None:
     assert found["step"].to_list() == [7, 8]
 
 
-def test_several_columns_that_name_a_series_are_one_column() -> None:
-    frame = seasonal_panel(2, 30, 7, frequency="D").with_columns(shop=pl.lit("x"))
-    panel = panel_of(frame, target="value", series=("shop", "id"))
-    assert series_column(panel) == "shop | id"
-    assert made(panel)["shop | id"].unique(maintain_order=True).to_list() == ["x | series_1", "x | series_2"]
+def test_several_columns_that_name_a_series_come_back_one_each() -> None:
+    frame = seasonal_panel(3, 30, 7, frequency="D").with_columns(shop=pl.lit("x | y"))
+    shuffled = frame.sample(fraction=1.0, shuffle=True, seed=3)
+    for each in (frame, shuffled, frame.with_columns(pl.col("id").cast(pl.Categorical))):
+        panel = panel_of(each, target="value", series=("shop", "id"))
+        assert series_columns(panel) == {
+            "shop": ("x | y",) * 3,
+            "id": ("series_1", "series_2", "series_3"),
+        }
+        found = made(panel)
+        assert found.columns[:3] == ["shop", "id", "time"]
+        assert found["shop"].to_list() == ["x | y"] * 6
+        assert found["id"].to_list() == [f"series_{n}" for n in (1, 1, 2, 2, 3, 3)]
+
+
+@pytest.mark.parametrize("how", ["mean", "first", "last"])
+def test_merged_duplicates_keep_the_names_of_their_series(how: str) -> None:
+    frame = pl.DataFrame(
+        {
+            "a": ["p", "p", "p", "q", "q", "q", "q"],
+            "b": [10, 10, 10, 9, 9, 9, 9],
+            "t": [1, 2, 2, 1, 1, 2, 3],
+            "y": np.arange(7.0),
+        }
+    )
+    panel = panel_of(frame, target="y", series=("b", "a"), time="t", duplicates=how)
+    assert panel.ids == ("9 | q", "10 | p")
+    assert series_columns(panel) == {"b": ("9", "10"), "a": ("q", "p")}
+
+
+def test_a_single_series_has_no_column_of_names() -> None:
+    assert series_columns(panel_of(pl.DataFrame({"y": np.arange(30.0)}))) == {}
+
+
+def zoned(begin: dt.datetime, every: str, zone: str, rows: int = 30) -> pl.DataFrame:
+    times = pl.datetime_range(begin, begin + dt.timedelta(days=99), every, time_zone=zone, eager=True)
+    return pl.DataFrame({"time": times.head(rows), "y": np.arange(float(rows))})
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "UTC", "Asia/Kathmandu"])
+def test_times_come_back_in_the_zone_of_the_column(zone: str) -> None:
+    panel = panel_of(zoned(dt.datetime(2020, 3, 28), "1h", zone), target="y", time="time")
+    assert (panel.schema.zone, panel.schema.local_dates) == (zone, False)
+    found = made(panel)["time"]
+    assert found.dtype == pl.Datetime("us", zone)
+    # 30 hours on, in Berlin over the start of summer time.
+    later = [dt.datetime(2020, 3, 28, tzinfo=ZoneInfo(zone)).timestamp() + 3600 * n for n in (30, 31)]
+    assert [each.timestamp() for each in found] == later
+
+
+def test_local_dates_come_back_as_the_midnights_of_the_zone() -> None:
+    panel = panel_of(zoned(dt.datetime(2020, 2, 28), "1d", "Europe/Berlin"), target="y", time="time")
+    assert (panel.schema.zone, panel.schema.local_dates) == ("Europe/Berlin", True)
+    berlin = ZoneInfo("Europe/Berlin")
+    expected = [dt.datetime(2020, 3, day, tzinfo=berlin) for day in (29, 30)]  # the clock goes on in between
+    assert made(panel)["time"].to_list() == expected
+
+
+def test_a_day_that_begins_at_one_has_its_place() -> None:
+    """In São Paulo the clock skipped midnight of 4 November 2018."""
+    zone = "America/Sao_Paulo"
+    panel = panel_of(zoned(dt.datetime(2018, 10, 5), "1d", zone), target="y", time="time")
+    found = made(panel)["time"].to_list()
+    assert found == [
+        dt.datetime(2018, 11, 4, 1, tzinfo=ZoneInfo(zone)),
+        dt.datetime(2018, 11, 5, tzinfo=ZoneInfo(zone)),
+    ]
+
+
+@pytest.mark.parametrize(("mark", "hour"), [("Z", 5), ("+02:00", 3), ("-0330", 9), (" UTC", 5)])
+def test_texts_with_a_zone_come_back_in_utc(mark: str, hour: int) -> None:
+    texts = [f"2020-01-{day:02d} 05:30:00{mark}" for day in range(1, 31)]
+    panel = panel_of(pl.DataFrame({"time": texts, "y": np.arange(30.0)}), target="y", time="time")
+    minute = 0 if mark == "-0330" else 30
+    assert made(panel)["time"][0] == dt.datetime(2020, 1, 31, hour, minute, tzinfo=dt.UTC)
+
+
+def test_midnights_of_utc_come_back_in_utc_and_other_local_dates_as_dates() -> None:
+    for mark, expected in (("Z", dt.datetime(2020, 1, 31, tzinfo=dt.UTC)), ("+02:00", dt.date(2020, 1, 31))):
+        texts = [f"2020-01-{day:02d}T00:00:00{mark}" for day in range(1, 31)]
+        panel = panel_of(pl.DataFrame({"time": texts, "y": np.arange(30.0)}), target="y", time="time")
+        assert made(panel)["time"][0] == expected
+
+
+def test_newer_data_in_another_zone_are_answered_in_theirs() -> None:
+    schema = panel_of(zoned(dt.datetime(2020, 3, 28), "1h", "Europe/Berlin"), target="y", time="time").schema
+    newer = zoned(dt.datetime(2020, 5, 1), "1h", "America/New_York")
+    assert made(read_panel(newer, schema=schema))["time"].dtype == pl.Datetime("us", "America/New_York")
+    naive = newer.with_columns(pl.col("time").dt.replace_time_zone(None))
+    assert made(read_panel(naive, schema=schema))["time"].dtype == pl.Datetime("us")
+
+
+def test_a_schema_from_before_zones_is_read() -> None:
+    schema = panel_of(seasonal_panel(1, 30, 7, frequency="D"), target="value", series=("id",)).schema
+    old = schema.model_dump(mode="json", exclude={"zone", "local_dates"})
+    assert PanelSchema.model_validate(old) == schema
 
 
 @pytest.mark.parametrize("name", ["forecast", "mean", "q0.1"])

@@ -164,7 +164,9 @@ def test_where_the_last_values_are_missing_the_last_known_one_counts() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def of_future(found: Inputs, location: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+def of_future(
+    found: Inputs, location: NDArray[np.float64], scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """What is offered of the future, in the user's units: last, a season ago, mean of the season, of the
     phase; and the spread of the phase."""
     values = found.future.numpy().astype(np.float64)
@@ -196,7 +198,9 @@ def test_a_phase_without_any_value_is_the_last_known_value() -> None:
 
 
 @given(st.integers(0, 10_000), st.floats(0.05, 0.9), st.booleans())
-def test_what_is_offered_of_the_future_is_of_known_values_only(seed: int, share: float, centred: bool) -> None:
+def test_what_is_offered_of_the_future_is_of_known_values_only(
+    seed: int, share: float, centred: bool
+) -> None:
     features = replace(FEATURES, centred=centred)
     draws = np.random.default_rng(seed)
     past = draws.uniform(49, 51, size=(4, 16))

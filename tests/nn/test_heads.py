@@ -77,6 +77,17 @@ def test_quantiles_never_cross_and_pass_through_the_learned_ones(
     np.testing.assert_allclose(head.quantiles(parameters, LEVELS, scale), np.sort(parameters), atol=1e-12)
 
 
+def test_rounding_makes_no_quantiles_cross() -> None:
+    draws = np.random.default_rng(0).normal(size=(20_000, 2))
+    low, high = draws.min(axis=1, keepdims=True), draws.max(axis=1, keepdims=True)
+    flat_above = np.concatenate([low, *[high] * 3], axis=1)
+    found = QuantileHead((0.1, 0.5, 0.7, 0.9)).quantiles(
+        flat_above, (0.3, 0.5, 0.6, 0.9), np.ones(len(draws))
+    )
+    assert (np.diff(found) >= 0).all()
+    assert (found <= high).all()
+
+
 def test_between_levels_the_quantile_function_is_a_line() -> None:
     head = QuantileHead((0.2, 0.5, 0.8))
     found = head.quantiles(np.array([[0.0, 3.0, 9.0]]), (0.3, 0.5, 0.6), np.ones(1))
@@ -122,6 +133,25 @@ def test_negative_binomial_loss_is_minus_scipys_log_mass(
     assert loss(NegativeBinomialHead(), [m, a], count / scale, scale) == pytest.approx(
         expected, rel=1e-8, abs=1e-8
     )
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e5, 1e7])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0, 3.0])
+@pytest.mark.parametrize("shape", [-3.0, 0.0, 2.0])
+def test_negative_binomial_loss_keeps_its_digits_in_float32(scale: float, share: float, shape: float) -> None:
+    count = round(share * scale)
+    made = torch.tensor([0.3, shape]), torch.tensor(count / scale), torch.tensor(scale)
+    found = NegativeBinomialHead().loss(*made)
+    assert found.dtype == torch.float32
+    exact = -negative_binomial(0.3, shape, scale).logpmf(count)
+    # The parameters and the target are float32; the formula must add nothing to that.
+    assert float(found) == pytest.approx(exact, rel=2e-6, abs=1e-4)
+
+
+def test_negative_binomial_loss_is_as_wide_as_its_widest_argument() -> None:
+    head, target = NegativeBinomialHead(), torch.tensor(1.0)
+    for kind, expected in ((torch.bfloat16, torch.float32), (torch.float64, torch.float64)):
+        assert head.loss(torch.zeros(2, dtype=kind), target, torch.tensor(3.0)).dtype == expected
 
 
 @given(real, real, st.floats(1, 100))

@@ -6,11 +6,13 @@ import sys
 import matplotlib
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.collections import FillBetweenPolyCollection
 from report_examples import TARGET, example_fan
 
 from longspan.core.errors import InputError
-from longspan.report.figures import Score, forecast_fan, learning_curve, scores_chart
+from longspan.report.figures import Fan, Score, forecast_fan, learning_curve, scores_chart
 from longspan.report.style import label
 from longspan.report.svg import svg_text
 
@@ -233,3 +235,35 @@ def test_pyplot_is_never_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def _drawn_ticks(times: np.ndarray, history: int, shape) -> np.ndarray:
+    values = np.zeros(len(times))
+    fan = Fan(TARGET, times, values[:history], values[history:])
+    axis = _axes(forecast_fan(fan, shape)).xaxis
+    ticks, (low, high) = axis.get_ticklocs(), axis.get_view_interval()
+    axis.get_major_formatter().format_ticks(ticks)
+    return ticks[(low <= ticks) & (ticks <= high)]
+
+
+@pytest.mark.parametrize("shape", ["wide", "narrow"])
+@pytest.mark.parametrize("step", ["ms", "s", "m", "15m", "30m", "h", "6h", "D", "W", "M", "3M", "Y"])
+def test_dates_find_ticks_without_a_warning_for_every_frequency_and_horizon(step: str, shape) -> None:
+    unit = step[-2:] if step == "ms" else step[-1]
+    by = np.timedelta64(int(step.removesuffix(unit) or 1), unit)
+    for horizon in (1, 4, 20, 48, 500):
+        for history in (0, 1, 3, 2 * horizon):
+            start = np.datetime64("2024-02-27", unit)
+            times = (start + np.arange(history + horizon) * by).astype("datetime64[us]")
+            ticks = _drawn_ticks(times, history, shape)
+            assert len(ticks) <= (8 if shape == "wide" else 5), (horizon, history, ticks)
+            # A third of a long narrow axis is still a place to read a date from.
+            assert len(ticks) >= (1 if len(times) < 5 or step == "ms" else 2), (horizon, history, ticks)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**10), st.floats(-3, 10), st.sampled_from(["wide", "narrow"]))
+def test_dates_of_any_span_find_ticks_without_a_warning(start: int, digits: float, shape) -> None:
+    span = int(10 ** (6 + digits))
+    times = (start * 10**6 + np.array([0, span])).astype("datetime64[us]")
+    assert len(_drawn_ticks(times, 1, shape)) <= 9

@@ -242,9 +242,32 @@ def test_several_columns_name_a_series() -> None:
     data = DAILY.with_columns(pl.lit("north").alias("region"))
     made = fit(data, target="value", series=("region", "id"), horizon=7)
     found = made.predict(data)
-    assert found["region | id"].unique(maintain_order=True).to_list() == [
-        f"north | series_{n}" for n in (1, 2, 3)
-    ]
+    assert found["region"].unique().to_list() == ["north"]
+    assert found["id"].unique(maintain_order=True).to_list() == [f"series_{n}" for n in (1, 2, 3)]
+
+
+def test_a_pandas_frame_with_a_zone_is_answered_in_that_zone() -> None:
+    times = pd.date_range("2024-03-29", periods=96, freq="h", tz="Europe/Berlin")
+    data = pd.DataFrame({"time": times, "y": np.sin(np.arange(96) / 4)})
+    found = fit(data, target="y", horizon=5).predict(data)
+    expected = pd.date_range(times[-1] + pd.Timedelta("1h"), periods=5, freq="h")
+    assert str(found["time"].dt.tz) == "Europe/Berlin"
+    assert found["time"].tolist() == expected.tolist()
+
+
+def test_series_that_cannot_be_forecast_are_named(model: Model, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING", logger="longspan"):
+        model.predict(DAILY)
+    assert not caplog.records
+    day = DAILY["time"][0]
+    empty = pl.DataFrame({"id": [f"e{n}" for n in range(1, 8)], "time": [day] * 7, "value": [None] * 7})
+    both = pl.concat([DAILY, empty.cast(DAILY.schema).select(DAILY.columns)])
+    with caplog.at_level("WARNING", logger="longspan"):
+        found = model.predict(both)
+    assert found.equals(model.predict(DAILY))
+    assert [each.levelname for each in caplog.records] == ["WARNING"]
+    assert caplog.messages[0].startswith("7 series not forecast, without a known value in the last ")
+    assert caplog.messages[0].endswith(" steps: 'e1', 'e2', 'e3', 'e4', 'e5' …")
 
 
 def test_one_row_a_series_as_in_m4(model: Model) -> None:

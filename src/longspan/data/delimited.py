@@ -42,6 +42,8 @@ def read_delimited(
     if separator is not None and len(separator.encode()) != 1:
         raise InputError(f"separator: expected one ASCII character, got {separator!r}")
     mark = separator or _sniff(head)
+    # The reader checks the rows; names come from here.
+    _check_first_record(head, mark, source)
     names = _names(head, mark, header, source)
     wanted = select_columns(columns, names, source)
     # A line with too few fields leaves nothing but a blank in the last column, so that column is read as
@@ -74,6 +76,24 @@ def _refuse_utf16(head: bytes, source: str) -> None:
         check_utf8(head, source)
     if b"\x00" in head:
         raise wrong_encoding(head, head.index(b"\x00"), "utf-8", source)
+
+
+def _check_first_record(head: bytes, mark: str, source: str) -> None:
+    """Refuse names that are not UTF-8; a quoted name may go on over several lines."""
+    text = head.decode("utf-8", errors="surrogateescape")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+    first = next((record for record in reader if record), None)
+    if first is not None and not all(map(_is_text, first)):
+        check_utf8(head, source)
+
+
+def _is_text(name: str) -> bool:
+    """No byte was kept back as a surrogate."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _sniff(head: bytes) -> str:

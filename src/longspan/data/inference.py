@@ -17,7 +17,7 @@ from longspan.data.columns import is_number_like, require_columns
 from longspan.data.encoding import infer_encoding
 from longspan.data.frequency import Frequency
 from longspan.data.grid import Rows, order_rows
-from longspan.data.panel import Panel, arrange, build_panel
+from longspan.data.panel import Panel, arrange, build_panel, in_zone_of
 from longspan.data.schema import Duplicates, Layout, PanelSchema
 from longspan.data.seasons import infer_seasons
 from longspan.data.spacing import infer_frequency
@@ -211,7 +211,9 @@ def _infer(
         times = read_times(table, schema.time, form)
         rows = arrange(table, schema, times)
         found = stated or _frequency(table, schema.time, rows, times)
-        schema = schema.model_copy(update={"frequency": found, "time_format": times.format})
+        schema = in_zone_of(times, schema).model_copy(
+            update={"frequency": found, "time_format": times.format}
+        )
     schema = schema.model_copy(update={"encodings": _encodings(table, schema)})
     return _with_cycles(table, schema, rows, seasons), rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,7 @@ from longspan.data.schema import PanelSchema
 from longspan.data.tables import Table
 from longspan.data.time import Times, read_times
 
-__all__ = ["Panel", "arrange", "build_panel", "require_length"]
+__all__ = ["Panel", "arrange", "build_panel", "in_zone_of", "require_length"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,7 @@ class Panel:
         static: (N, S) likewise.
         schema: what the columns mean.
         notes: what was found and done, in words.
+        keys: where several columns name a series together, (N,) names in each of them; else empty.
     """
 
     ids: tuple[str, ...]
@@ -49,6 +50,7 @@ class Panel:
     static: NDArray[np.floating[Any]]
     schema: PanelSchema
     notes: tuple[str, ...] = ()
+    keys: tuple[tuple[str, ...], ...] = ()
 
     @property
     def frequency(self) -> Frequency:
@@ -92,9 +94,9 @@ def build_panel(table: Table, schema: PanelSchema, rows: Rows | None = None) -> 
         return _build_wide(table, schema)
     require_columns(schema.columns, table)
     if rows is None:
-        rows = arrange(
-            table, schema, read_times(table, schema.time, schema.time_format) if schema.time else None
-        )
+        times = read_times(table, schema.time, schema.time_format) if schema.time else None
+        schema = schema if times is None else in_zone_of(times, schema)
+        rows = arrange(table, schema, times)
     regular = schema.frequency.unit != "row" or schema.time_format == "step"
     grid = lay_out(rows, schema.frequency, table, schema.time, regular=regular)
     target = grid.place(numbers(table, schema.target))
@@ -106,7 +108,20 @@ def build_panel(table: Table, schema: PanelSchema, rows: Rows | None = None) -> 
         *seen,
         *seen_static,
     )
-    return _finish(rows.ids, grid.offsets, target, grid.start, past, known, static, schema, notes, grid.gaps)
+    panel = _finish(rows.ids, grid.offsets, target, grid.start, past, known, static, schema, notes, grid.gaps)
+    return replace(panel, keys=_keys(table, schema.series, rows)) if len(schema.series) > 1 else panel
+
+
+def in_zone_of(times: Times, schema: PanelSchema) -> PanelSchema:
+    """The schema with the zone of these stamps: newer data may be written in another one."""
+    return schema.model_copy(update={"zone": times.zone, "local_dates": times.local_dates})
+
+
+def _keys(table: Table, columns: tuple[str, ...], rows: Rows) -> tuple[tuple[str, ...], ...]:
+    """The names of each series, column by column, as its first row has them."""
+    first = np.array([rows.table_row(int(place)) for place in rows.bounds[:-1]])
+    heads = replace(table, frame=table.frame.select(columns)).take(first)
+    return tuple(tuple(texts(heads, name).to_list()) for name in columns)
 
 
 def arrange(table: Table, schema: PanelSchema, times: Times | None) -> Rows:

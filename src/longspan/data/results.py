@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from longspan.data.panel import Panel
 
-__all__ = ["forecast_table", "is_row_number", "series_column"]
+__all__ = ["forecast_table", "is_row_number", "series_columns"]
 
 _DAY = 86_400_000_000  # microseconds
 
 
-def series_column(panel: Panel) -> str | None:
-    """Name of the column that names the series; None where the table is one series."""
-    return " | ".join(panel.schema.series) or None
+def series_columns(panel: Panel) -> dict[str, tuple[str, ...]]:
+    """The user's columns that name the series, and the (N,) names in each; empty for a single series."""
+    columns = panel.schema.series
+    return dict(zip(columns, panel.keys or (panel.ids,), strict=True)) if columns else {}
 
 
 def forecast_table(
@@ -30,6 +31,7 @@ def forecast_table(
 ) -> pl.DataFrame:
     """One row a forecast value: series, time (or step), ``forecast`` (the median), ``mean``, ``q0.1`` …
 
+    Times are in the zone of the user's; where theirs had none, so have ours.
     Where the user's column of series or time has one of these names, ours has an underscore behind it.
 
     Args:
@@ -40,9 +42,8 @@ def forecast_table(
     """
     count, horizon = mean.shape
     columns: dict[str, pl.Series | NDArray[np.float64]] = {}
-    name = series_column(panel)
-    if name is not None:
-        columns[name] = pl.Series(np.asarray(panel.ids, dtype=object)[series], dtype=pl.String).gather(
+    for name, names in series_columns(panel).items():
+        columns[name] = pl.Series(np.asarray(names, dtype=object)[series], dtype=pl.String).gather(
             np.repeat(np.arange(count), horizon)
         )
     steps = cut[:, None] + np.arange(horizon)
@@ -65,9 +66,24 @@ def is_row_number(panel: Panel) -> bool:
 
 
 def _stamps(stamps: NDArray[np.int64], panel: Panel) -> pl.Series:
-    """Dates where all lie at midnight on a grid of whole days, else date times; step numbers as they are."""
+    """Times in their zone; without one, dates where all lie at midnight on a grid of whole days, else date
+    times; step numbers as they are."""
     if panel.frequency.unit == "row":
         return pl.Series(stamps)
     times = pl.Series(stamps).cast(pl.Datetime("us"))
+    if panel.schema.zone is not None:
+        return _zoned(times, panel.schema.zone, local=panel.schema.local_dates)
     daily = panel.frequency.step is None or panel.frequency.step >= _DAY
     return times.cast(pl.Date) if daily and not bool((stamps % _DAY).any()) else times
+
+
+def _zoned(times: pl.Series, zone: str, *, local: bool) -> pl.Series:
+    """Times with a zone, from UTC or from its wall clock."""
+    if not local:
+        return times.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    # Where the clock skips midnight, the day begins an hour later.
+    midnight, later = (
+        each.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        for each in (times, times.dt.offset_by("1h"))
+    )
+    return midnight.zip_with(midnight.is_not_null(), later)

@@ -50,6 +50,8 @@ class PanelSchema(BaseModel):
         series: the columns that name the series; empty when the table is one series.
         time: the column of time stamps, or None when the order of the rows is the order of time.
         time_format: how the stamps are written: a name of `longspan.data.time` or a strptime format.
+        zone: the time zone of the stamps, None where they have none. Stamps of a panel are UTC then; with
+            ``local_dates``, where all are midnights there, its wall clock.
         frequency: the regular grid.
         seasons: season lengths in steps, the primary one first; empty when there is none.
         calendar: names of the calendar features (`longspan.data.calendar`).
@@ -67,6 +69,8 @@ class PanelSchema(BaseModel):
     series: tuple[str, ...] = ()
     time: str | None = None
     time_format: str | None = None
+    zone: str | None = None
+    local_dates: bool = False
     frequency: Frequency
     seasons: tuple[int, ...] = ()
     calendar: tuple[str, ...] = ()

@@ -54,13 +54,15 @@ _WEEK = r"^(\d{4})-?[Ww](\d{2})$"
 
 @dataclass(frozen=True, eq=False)
 class Times:
-    """Stamps of a column: int64 (R,) microseconds, or step numbers when ``steps``; and how they were
-    written."""
+    """Stamps of a column: int64 (R,) microseconds, or step numbers when ``steps``; and how they were written:
+    the ``zone`` where the column had one, whose wall clock the stamps are when ``local_dates``, else UTC."""
 
     stamps: Stamps
     format: str
     steps: bool = False
     note: str | None = None
+    zone: str | None = None
+    local_dates: bool = False
 
 
 def looks_like_time(table: Table, name: str) -> bool:
@@ -134,10 +136,14 @@ def _zoned(column: pl.Series) -> Times:
         return Times(_stamps(column), "datetime")
     local = _stamps(column.dt.replace_time_zone(None))
     if zone != "UTC" and not bool((local % DAY).any()):
-        return Times(local, "datetime", note=f"time stamps are midnights in {zone}: taken as local dates")
-    note = None if zone == "UTC" else f"time stamps in {zone} are turned into UTC"
+        note = f"time stamps are midnights in {zone}: taken as local dates"
+        return Times(local, "datetime", note=note, zone=zone, local_dates=True)
+    utc = _stamps(column.dt.convert_time_zone("UTC").dt.replace_time_zone(None))
     return Times(
-        _stamps(column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)), "datetime", note=note
+        utc,
+        "datetime",
+        note=None if zone == "UTC" else f"time stamps in {zone} are turned into UTC",
+        zone=zone,
     )
 
 
@@ -269,10 +275,14 @@ def _parse_all(
         )
         if not bool((_stamps(local) % DAY).any()):
             return Times(
-                _stamps(local), form, note="time stamps with offsets are midnights: taken as local dates"
+                _stamps(local),
+                form,
+                note="time stamps with offsets are midnights: taken as local dates",
+                zone="UTC" if local.equals(stamps) else None,
             )
         note = "time stamps with offsets are turned into UTC"
-    return Times(_stamps(stamps), form, note=note)
+    zone = "UTC" if re.search("%#?:*z|UTC$", form) else None
+    return Times(_stamps(stamps), form, note=note, zone=zone)
 
 
 def _ambiguous(table: Table, name: str, column: pl.Series, forms: Sequence[str]) -> DataError:

@@ -2,7 +2,8 @@
 
 Every window is scaled by its own past, so a model learns shapes, not levels, and forecasts series that it has
 never seen. Of each season the value one cycle ago is offered at every step, and a summary of the cycles at
-every step of the horizon.
+every step of the horizon. There a missing value cannot be masked, so the last known one of the same phase
+stands for it, and summaries are of the known values.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from longspan.baselines.naive import seasonal_naive
 from longspan.data.windows import WindowBatch
 
 __all__ = ["TARGET_LIMIT", "Inputs", "WindowFeatures"]
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 _CYCLES = 7  # of a season, that are summarised
 _INPUT_LIMIT = 10.0  # scaled inputs beyond it are cut off: a spike must not drown the window
 TARGET_LIMIT = 25.0
@@ -122,10 +125,11 @@ class WindowFeatures:
         with np.errstate(over="ignore"):
             known = np.clip((batch.past - location) / scale, -_INPUT_LIMIT, _INPUT_LIMIT)
             target = np.clip((batch.future - location) / scale, -TARGET_LIMIT, TARGET_LIMIT)
-        filled = np.nan_to_num(known)
-        anchor, future = self._future(known, filled)
+        missing = np.isnan(known)
+        filled = np.where(missing, 0.0, known) if missing.any() else known
+        anchor, future = self._future(filled, missing)
         inputs = Inputs(
-            steps=_tensor(self._steps(known, filled, batch)),
+            steps=_tensor(self._steps(filled, missing, batch)),
             future=_tensor(self._with_covariates(future, batch)),
             window=_tensor(filled),
             anchor=_tensor(anchor),
@@ -134,16 +138,16 @@ class WindowFeatures:
         )
         return inputs, location, scale
 
-    def _steps(self, known: Array, filled: Array, batch: WindowBatch) -> NDArray[np.float32]:
+    def _steps(self, filled: Array, missing: Mask, batch: WindowBatch) -> NDArray[np.float32]:
         """(B, C, X): value, whether it is known, the value one season ago, covariates, static covariates."""
-        last, first = known.shape[1], known.shape[1] - self.context
+        last, first = filled.shape[1], filled.shape[1] - self.context
         static = np.nan_to_num(batch.static)
         covariates = np.nan_to_num(batch.past_covariates[:, first:])
-        parts = [filled[:, first:], ~np.isnan(known[:, first:])]
+        parts = [filled[:, first:], ~missing[:, first:]]
         parts += [filled[:, first - season : last - season] for season in self.seasons]
         size = len(parts)
         found = np.empty(
-            (len(known), self.context, size + covariates.shape[2] + static.shape[1]), dtype=np.float32
+            (len(filled), self.context, size + covariates.shape[2] + static.shape[1]), dtype=np.float32
         )
         for place, part in enumerate(parts):
             found[:, :, place] = part
@@ -151,24 +155,33 @@ class WindowFeatures:
         found[:, :, size + covariates.shape[2] :] = static[:, None]
         return found
 
-    def _future(self, known: Array, filled: Array) -> tuple[Array, list[Array]]:
+    def _future(self, filled: Array, missing: Mask) -> tuple[Array, list[Array]]:
         """The anchor (B, H), and what is known of each step of the horizon, each (B, H) or (B, 1)."""
-        steps = np.arange(self.horizon)
-        last = last_known(known, filled)
+        last = last_known(filled, missing)
         parts = [last]
-        anchor = np.broadcast_to(last, (len(known), self.horizon))
+        anchor = np.broadcast_to(last, (len(filled), self.horizon))
         for season in self.seasons:
-            back = (steps // season + 1) * season
-            ago = filled[:, known.shape[1] + steps - back]
+            ago = self._season_ago(filled, missing, season)
+            parts += [ago, _mean(filled[:, -season:], missing[:, -season:])]
             count = self._cycles(season)
-            parts += [ago, filled[:, -season:].mean(axis=1, keepdims=True)]
             if count > 1:
-                cycles = filled[:, -count * season :].reshape(len(known), count, season)
-                phase = steps % season
-                parts += [cycles.mean(axis=1)[:, phase], cycles.std(axis=1)[:, phase]]
+                shape, phase = (len(filled), count, season), np.arange(self.horizon) % season
+                cycles = filled[:, -count * season :].reshape(shape)
+                holes = missing[:, -count * season :].reshape(shape)
+                parts += [each[:, phase] for each in _mean_and_spread(cycles, holes)]
             if season == self.anchor:
                 anchor = ago
         return anchor, parts
+
+    def _season_ago(self, filled: Array, missing: Mask, season: int) -> Array:
+        """(B, H): the last value of the same phase; where that is missing, the last one known."""
+        steps = np.arange(self.horizon)
+        ago = filled[:, filled.shape[1] + steps - (steps // season + 1) * season]
+        holed = missing[:, -season:].any(axis=1)
+        if holed.any():
+            known = np.where(missing[holed], np.nan, filled[holed])
+            ago[holed] = np.nan_to_num(seasonal_naive(known, self.horizon, season))
+        return ago
 
     def _with_covariates(self, parts: list[Array], batch: WindowBatch) -> NDArray[np.float32]:
         """(B, H, Y): the parts, covariates known ahead, static covariates."""
@@ -184,13 +197,30 @@ class WindowFeatures:
         return found
 
 
-def last_known(known: Array, filled: Array) -> Array:
+def last_known(filled: Array, missing: Mask) -> Array:
     """(B, 1): the last value that is not missing; 0 where all are."""
-    if not np.isnan(known[:, -1]).any():
+    if not missing[:, -1].any():
         return filled[:, -1:]
-    there = ~np.isnan(known)
-    place = known.shape[1] - 1 - there[:, ::-1].argmax(axis=1)
+    place = filled.shape[1] - 1 - (~missing)[:, ::-1].argmax(axis=1)
     return np.take_along_axis(filled, place[:, None], axis=1)
+
+
+def _mean(filled: Array, missing: Mask) -> Array:
+    """(B, 1): mean of the known of (B, n); 0 where none is. Missing values are 0 in ``filled``."""
+    if not missing.any():
+        return np.asarray(filled.mean(axis=1, keepdims=True))
+    known = filled.shape[1] - missing.sum(axis=1, keepdims=True)
+    return np.asarray(filled.sum(axis=1, keepdims=True) / np.maximum(known, 1))
+
+
+def _mean_and_spread(filled: Array, missing: Mask) -> tuple[Array, Array]:
+    """Mean and standard deviation of the known over axis 1 of (B, n, season); 0 where none is."""
+    if not missing.any():
+        return filled.mean(axis=1), filled.std(axis=1)
+    count = np.maximum(filled.shape[1] - missing.sum(axis=1), 1)
+    mean = filled.sum(axis=1) / count
+    away = np.where(missing, 0.0, filled - mean[:, None])
+    return mean, np.sqrt((away * away).sum(axis=1) / count)
 
 
 def _tensor(values: NDArray[np.floating]) -> Tensor:

@@ -172,11 +172,14 @@ class NegativeBinomialHead(Head):
 
     def loss(self, parameters: Tensor, target: Tensor, scale: Tensor) -> Tensor:
         """The negative logarithm of the probability of the count."""
-        count = target * scale
-        mean, shape = _negative_binomial(parameters, scale)
-        size = 1 / shape
+        # The terms grow with the count, their sum does not: float32 would keep two digits of it at 100,000.
+        wide = _wide(parameters.device)
+        scale = scale.to(wide)
+        mean, shape = _negative_binomial(parameters.to(wide), scale)
+        count, size = target.to(wide) * scale, 1 / shape
         log_mass = torch.lgamma(count + size) - torch.lgamma(size) - torch.lgamma(count + 1)
-        return -(log_mass - size * torch.log1p(shape * mean) - count * torch.log1p(size / mean))
+        log_mass = log_mass - size * torch.log1p(shape * mean) - count * torch.log1p(size / mean)
+        return -log_mass.to(torch.promote_types(parameters.dtype, target.dtype))
 
     def quantiles(self, parameters: Array, levels: Sequence[float], scale: Array) -> Array:
         """Smallest counts at which the distribution function reaches the levels, over scale."""
@@ -243,7 +246,9 @@ def _interpolate(ordered: Array, known: Sequence[float], wanted: Array) -> Array
     index = np.clip(np.searchsorted(known, wanted) - 1, 0, len(known) - 2)
     low, high = np.asarray(known)[index], np.asarray(known)[index + 1]
     share = np.clip((wanted - low) / (high - low), 0.0, 1.0)
-    return np.asarray(ordered[..., index] + share * (ordered[..., index + 1] - ordered[..., index]))
+    below, above = ordered[..., index], ordered[..., index + 1]
+    # Rounding must not carry a value past the knot: the next level may lie on it.
+    return np.asarray(np.minimum(below + share * (above - below), above))
 
 
 def _student(parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -259,6 +264,11 @@ def _half_step(x: Tensor) -> Tensor:
     far = x.clamp(min=30.0)
     series = 0.5 * torch.log(far) - 1 / (8 * far) + 1 / (192 * far**3)
     return torch.where(x < 30.0, torch.lgamma(x + 0.5) - torch.lgamma(x), series)
+
+
+def _wide(device: torch.device) -> torch.dtype:
+    """float64, but on Apple's devices, which have none."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def _negative_binomial(parameters: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:

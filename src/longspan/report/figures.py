@@ -12,7 +12,17 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import (
+    DAILY,
+    HOURLY,
+    MICROSECONDLY,
+    MINUTELY,
+    MONTHLY,
+    SECONDLY,
+    YEARLY,
+    AutoDateLocator,
+    ConciseDateFormatter,
+)
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -36,6 +46,9 @@ _MOST_DOTS = 100
 _TICKS = ["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%H:%M:%S"]
 _TURNS = ["", "%Y", "%d %b", "%d %b", "%H:%M", "%H:%M:%S"]
 _UNSAID = ["", "%Y", "%Y", "%d %b %Y", "%d %b %Y", "%d %b %Y"]
+# Most ticks at years, months … of the narrow shape. From two ticks on, a unit has a long enough interval for
+# every span; five where its longest (6 months, 12 hours, 30 minutes or seconds) would not reach with four.
+_NARROW_TICKS = {YEARLY: 4, MONTHLY: 5, DAILY: 4, HOURLY: 5, MINUTELY: 5, SECONDLY: 5, MICROSECONDLY: 4}
 _DASHES: tuple[Any, ...] = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (2, 2)))
 
 
@@ -249,16 +262,24 @@ def _draw_actual(axes: Axes, times: NDArray[Any], actual: Values) -> Line2D:
 
 
 def _time_axis(axes: Axes, times: NDArray[Any], shape: Shape) -> None:
-    most = 8 if shape == "wide" else 4
     if np.issubdtype(times.dtype, np.datetime64):
-        locator = AutoDateLocator(minticks=3, maxticks=most)  # type: ignore[no-untyped-call]
+        locator = _date_locator(shape)
         dates = ConciseDateFormatter(locator, None, _TICKS, _UNSAID, _TURNS)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(dates)
         return
-    axes.xaxis.set_major_locator(MaxNLocator(most, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(8 if shape == "wide" else 4, integer=True))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_xlabel("step")
+
+
+def _date_locator(shape: Shape) -> AutoDateLocator:
+    """Ticks that matplotlib can place without a warning, whatever the span."""
+    least, most = (3, 8) if shape == "wide" else (2, _NARROW_TICKS)
+    locator = AutoDateLocator(minticks=least, maxticks=most)  # type: ignore[no-untyped-call]
+    # Below a millisecond the dates of today have no digits left.
+    locator.intervald[MICROSECONDLY] = [each for each in locator.intervald[MICROSECONDLY] if each >= 1000]
+    return locator
 
 
 def _mark_best(axes: Axes, steps: NDArray[Any], validation: Values, best_step: int) -> Line2D:

@@ -198,11 +198,8 @@ class Forecast:
             raise DataError(
                 f"expected a known value to forecast from, got none in the last {reach} steps of any series"
             )
-        if windows.excluded:
-            _LOG.warning(
-                "%s series have no known value in their last %s steps: not forecast", windows.excluded, reach
-            )
         numbers = np.arange(len(windows))
+        _warn_of_the_left_out(panel, windows.pairs(numbers)[0], reach)
         return forecast_all(
             self.forecaster,
             self.design.features,
@@ -287,6 +284,20 @@ def _read(data: Any, options: ForecastFit, run: Run) -> Panel:
     for note in panel.notes:
         run.say(note)
     return panel
+
+
+def _warn_of_the_left_out(panel: Panel, forecast: Any, reach: int) -> None:
+    """Name the series that have no forecast, up to five."""
+    there = set(forecast.tolist())
+    names = [name for number, name in enumerate(panel.ids) if number not in there]
+    if names:
+        shown = ", ".join(map(repr, names[:5])) + (" …" if len(names) > 5 else "")
+        _LOG.warning(
+            "%s series not forecast, without a known value in the last %s steps: %s",
+            f"{len(names):,}",
+            f"{reach:,}",
+            shown,
+        )
 
 
 def _tell(notes: tuple[str, ...]) -> None:
