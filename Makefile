@@ -11,9 +11,9 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-INPUTS := pyproject.toml constraints.txt
+INPUTS := pyproject.toml constraints.txt $(wildcard native/CMakeLists.txt native/*.h native/*.cpp native/*/*.h)
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint native-test clean
 
 help:
 	@sed -n '1,4s/^# \{0,1\}//p' Makefile
@@ -21,13 +21,19 @@ help:
 demo: $(VENV)/.installed-run
 	$(BIN)/longspan demo
 
-test: lint
+test: lint native-test
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# The engine's own tests, without Python.
+native-test: $(VENV)/.installed-dev
+	$(BIN)/cmake -S native -B build/native > /dev/null
+	$(BIN)/cmake --build build/native -j 2 > /dev/null
+	$(BIN)/ctest --test-dir build/native --output-on-failure
 
 clean:
 	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -45,7 +51,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed-run
 $(VENV)/.installed-torch: constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV); the first time takes a few minutes."
 	$(PIP) install -c constraints.txt --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
-	$(PIP) install -c constraints.txt scikit-build-core
+	$(PIP) install -c constraints.txt scikit-build-core cmake ninja
 	@touch $@
 
 $(BIN)/python:

@@ -282,7 +282,9 @@ def check_half_precision(backend: Backend, case: Case, dtype: torch.dtype) -> No
         )
 
 
-def supported(backends: tuple[Backend, ...], cases: tuple[Case, ...] = CASES) -> list[tuple[Backend, Case]]:
-    """Every pair of a kernel and a case that it accepts."""
-    plans = [(case, build_problem(case, torch.float32).plan) for case in cases]
+def supported(
+    backends: tuple[Backend, ...], cases: tuple[Case, ...] = CASES, dtype: torch.dtype = torch.float32
+) -> list[tuple[Backend, Case]]:
+    """Every pair of a kernel and a case that it accepts in a floating type."""
+    plans = [(case, build_problem(case, dtype).plan) for case in cases]
     return [(backend, case) for backend in backends for case, plan in plans if backend.supports(plan) is None]

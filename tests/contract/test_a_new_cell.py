@@ -44,7 +44,10 @@ def test_it_is_a_layer_and_an_encoder() -> None:
     layer = Recurrent(cells.build("mgu"), 4, 5, 2, bidirectional=True)
     x = torch.randn(6, 3, 4)
     assert layer(x)[0].shape == (6, 3, 10)
-    assert explain(layer, x).refusals == {"vendor": "torch has no fused mgu"}
+    assert explain(layer, x).refusals == {
+        "vendor": "torch has no fused mgu",
+        "native": "the native engine has no mgu",
+    }
     assert repr(layer) == "Recurrent(mgu, 4, 5, num_layers=2, bidirectional=True)"
     assert _cell_layer("mgu")(4, 5, 1, bias=False, zoneout=0.1).cell is cells.build("mgu", bias=False)
 

@@ -40,7 +40,8 @@ def sequences(steps: int, batch: int, seed: int = 0) -> Tensor:
 
 
 def close(got: object, want: object) -> None:
-    torch.testing.assert_close(got, want, rtol=0, atol=1e-13)
+    """Equal up to the rounding of sums that depend on the size of the batch, which layer norm amplifies."""
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-12)
 
 
 def parts(state: Any) -> tuple[Tensor, ...]:

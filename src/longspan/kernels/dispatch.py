@@ -15,7 +15,7 @@ import torch
 
 from longspan.core.checks import choice
 from longspan.core.errors import InputError
-from longspan.kernels import reference, vendor
+from longspan.kernels import native, reference, vendor
 from longspan.kernels.plan import Arguments, Plan, Result
 
 __all__ = ["BACKENDS", "Backend", "Explanation", "choose", "explain", "run", "using"]
@@ -41,6 +41,7 @@ class Backend(NamedTuple):
 # The first that can, runs.
 BACKENDS: tuple[Backend, ...] = (
     Backend("vendor", vendor.supports, vendor.run, keyed=False),
+    Backend("native", native.supports, native.run),
     Backend("reference", reference.supports, reference.run),
 )
 

@@ -36,6 +36,7 @@ def run(plan: Plan, args: Arguments) -> Result:
         valid = (steps[:, None] < args.lengths.to(x.device)).unsqueeze(-1)  # (T, B, 1)
         # A padded value must not reach a product: 0 times NaN is NaN, in the gradient too.
         x = torch.where(valid, x, torch.zeros((), dtype=compute, device=x.device))
+        reset = None if reset is None else reset & valid.squeeze(-1)
     finals: list[State] = []
     records: list[dict[str, Tensor]] = []
     for layer in range(plan.num_layers):

@@ -1,0 +1,317 @@
+// The time loop of all cells, for the sequences of one thread.
+#pragma once
+
+#include "pack.h"
+#include "pointwise/gru.h"
+#include "pointwise/lstm.h"
+#include "pointwise/rnn.h"
+
+namespace longspan::LONGSPAN_ISA {
+
+// Sequences that go through time together.
+struct Group {
+    Index place[most_rows];
+    Index count = 0;
+};
+
+template <class T>
+class Forward {
+  public:
+    explicit Forward(const Call& call)
+        : call_(call), p_(*call.problem), s_(call.shape), at_(call), lstm_(call) {
+        const Index vectors = s_.gates * s_.width / block;
+        w_ih_ = {at_.work + call.work.w_ih, s_.I, vectors};
+        w_hh_ = {at_.work + call.work.w_hh, s_.P, vectors};
+        w_hr_ = {at_.work + call.work.w_hr, s_.H, s_.h_width / block};
+        panels_ = {0, (vectors + 3) / 4};
+        units_ = {0, s_.width};
+        const longspan_results& out = *call.results;
+        for (int gate = 0; gate < 4; ++gate) {
+            const bool extra = s_.lstm && s_.gates == 3 && gate == 1;  // the coupled f is no row of the tape
+            wants_pre_ |= out.record[LONGSPAN_RECORD_PRE + gate] != nullptr;
+            wants_pre_ |= extra && out.record[LONGSPAN_RECORD_GATE + gate] != nullptr;
+        }
+    }
+
+    void run(Group& group) {
+        for (Index k = 0; k < group.count; ++k) begin(group.place[k]);
+        const bool ahead = group.count < 4 && p_.batch <= ahead_batch && p_.steps > 1 && !s_.norm;
+        for (Index step = 0; step < p_.steps; ++step) {
+            if (ahead && step % ahead_steps == 0) project_ahead(group, step);
+            advance(group, step, ahead);
+        }
+    }
+
+    // All threads on the same sequences, each with its own units; they meet after every step. The first one
+    // writes the results of a step while the others are in the next, which touches no row that it reads.
+    void run_shared(Group& group, int thread, int threads) {
+        const Index blocks = s_.width / block,
+                    whole = s_.gates == 4 ? 1 : 4;  // blocks that fill whole panels
+        const Share mine = share((blocks + whole - 1) / whole, thread, threads);
+        const Index last = mine.to * whole < blocks ? mine.to * whole : blocks;
+        units_ = {mine.from * whole * block, last * block};
+        panels_ = {mine.from * whole * s_.gates / 4, (last * s_.gates + 3) / 4};
+        for (Index k = 0; thread == 0 && k < group.count; ++k) begin(group.place[k]);
+        call_.meet(call_.barrier);
+        const bool ahead = p_.steps > 1;
+        for (Index step = 0; step < p_.steps; ++step) {
+            if (ahead && step % ahead_steps == 0) project_ahead(group, step);
+            const T *x[most_rows], *h[most_rows];
+            T* sums[most_rows];
+            for (Index k = 0; k < group.count; ++k) {
+                const Index place = group.place[k];
+                x[k] = at_.x(step, place), h[k] = at_.h(step, place), sums[k] = at_.gates(step, place);
+            }
+            products(group, x, h, sums, ahead);
+            for (Index k = 0; k < group.count; ++k) pointwise(step, group.place[k]);
+            call_.meet(call_.barrier);
+            for (Index k = 0; thread == 0 && k < group.count; ++k) finish(step, group.place[k]);
+        }
+    }
+
+  private:
+    const Call& call_;
+    const longspan_problem& p_;
+    const Shape& s_;
+    Place<T> at_;
+    LstmForm<T> lstm_;
+    Packed<T> w_ih_, w_hh_, w_hr_;
+    bool wants_pre_ = false;
+    Share panels_;  // of the products, and the units that they are about: all, or those of this thread
+    Units units_;
+
+    Columns columns() const { return {s_.gates, s_.width, s_.gates - 1}; }
+    Columns recurrent_columns() const { return {s_.gates, s_.width, s_.chains - 1}; }
+    Index state_width(int which) const { return which == 0 ? s_.P : s_.H; }
+    T* state(int which, Index step, Index place) const {
+        return which == 0 ? at_.h(step, place) : at_.c(step, place);
+    }
+    int states() const { return s_.lstm ? 2 : 1; }
+
+    void begin(Index place) const {
+        const Index n = call_.order[place], first = call_.first(place);
+        for (int which = 0; which < states(); ++which) {
+            const Index width = state_width(which);
+            const T* initial = static_cast<const T*>(p_.state[which]) + n * width;
+            if (call_.length[place] == 0) {
+                T* final = static_cast<T*>(call_.results->state[which]) + n * width;
+                if (final != initial) copy(initial, width, final);
+                continue;
+            }
+            T* row = state(which, first, place);
+            clear(row, padded(width));
+            copy(initial, width, row);
+        }
+    }
+
+    void start_anew(Index step, Index place) const {
+        for (int which = 0; which < states(); ++which) {
+            const Index width = state_width(which);
+            T* row = state(which, step, place);
+            if (p_.fresh[which] == nullptr)
+                clear(row, width);
+            else
+                copy(static_cast<const T*>(p_.fresh[which]), width, row);
+        }
+    }
+
+    // The input terms of the next steps, in the place of their sums: rows of one product.
+    void project_ahead(const Group& group, Index start) const {
+        for (Index k = 0; k < group.count; ++k) {
+            const Index place = group.place[k];
+            const T* rows[ahead_steps];
+            T* sums[ahead_steps];
+            Index count = 0;
+            for (Index step = start; step < start + ahead_steps && step < p_.steps; ++step) {
+                if (!call_.active(place, step)) continue;
+                rows[count] = at_.x(step, place);
+                sums[count++] = at_.gates(step, place);
+            }
+            const Product<T> job{
+                {{rows, w_ih_, 0, s_.I}, {}}, 1, at_.bias(), Begin::bias, End::store, columns()};
+            multiply<T>(count, job, panels_.from, panels_.to, sums);
+        }
+    }
+
+    void advance(const Group& group, Index step, bool ahead) {
+        Group now;
+        const T *x[most_rows], *h[most_rows];
+        T* sums[most_rows];
+        for (Index k = 0; k < group.count; ++k) {
+            const Index place = group.place[k];
+            if (!call_.active(place, step)) continue;
+            if (call_.resets(step, place)) start_anew(step, place);
+            if (s_.drop) {
+                const T *row = at_.h(step, place), *factor = at_.drop(place);
+                T* seen = at_.seen(step, place);
+                each_vector<T>(s_.h_width,
+                               [&](Index u) { store<T>(seen + u, load<T>(row + u) * load<T>(factor + u)); });
+            }
+            x[now.count] = at_.x(step, place);
+            h[now.count] = at_.seen(step, place);
+            sums[now.count] = at_.gates(step, place);
+            now.place[now.count++] = place;
+        }
+        if (now.count == 0) return;
+        if (s_.norm)
+            normalised_products(now, step, x, h);
+        else
+            products(now, x, h, sums, ahead);
+        for (Index k = 0; k < now.count; ++k) pointwise(step, now.place[k]);
+        if (s_.projection) project(now, step);
+        for (Index k = 0; k < now.count; ++k) finish(step, now.place[k]);
+    }
+
+    void products(const Group& now, const T* const* x, const T* const* h, T* const* sums, bool ahead) const {
+        const Operand<T> input{x, w_ih_, 0, s_.I}, recurrent{h, w_hh_, 0, s_.P};
+        if (!s_.gru && !ahead) {
+            const Product<T> job{{input, recurrent}, 2, at_.bias(), Begin::bias, End::store, columns()};
+            return multiply<T>(now.count, job, panels_.from, panels_.to, sums);
+        }
+        if (!ahead) {
+            const Product<T> job{{input, {}}, 1, at_.bias(), Begin::bias, End::store, columns()};
+            multiply<T>(now.count, job, panels_.from, panels_.to, sums);
+        }
+        for (Index k = 0; s_.gru && k < now.count; ++k)
+            copy(at_.bias() + s_.gates * s_.width + units_.from, units_.to - units_.from,
+                 sums[k] + 3 * s_.width + units_.from);
+        const Product<T> job{{recurrent, {}}, 1, nullptr, Begin::kept, End::store, recurrent_columns()};
+        multiply<T>(now.count, job, panels_.from, panels_.to, sums);
+    }
+
+    // Layer normalisation: each product by itself, then a_x N(W x) + a_h N(U h) + b.
+    void normalised_products(const Group& now, Index step, const T* const* x, const T* const* h) const {
+        T *unit_x[most_rows], *unit_h[most_rows];
+        for (Index k = 0; k < now.count; ++k) {
+            unit_x[k] = at_.unit_x(step, now.place[k]);
+            unit_h[k] = at_.unit_h(step, now.place[k]);
+        }
+        const Product<T> input{{{x, w_ih_, 0, s_.I}, {}}, 1, nullptr, Begin::zero, End::store, columns()};
+        const Product<T> recurrent{{{h, w_hh_, 0, s_.P}, {}}, 1, nullptr, Begin::zero, End::store, columns()};
+        multiply<T>(now.count, input, panels_.from, panels_.to, unit_x);
+        multiply<T>(now.count, recurrent, panels_.from, panels_.to, unit_h);
+        const T *gain_x = at_.work + call_.work.gain_ih, *gain_h = at_.work + call_.work.gain_hh;
+        for (Index k = 0; k < now.count; ++k) {
+            T* scale = at_.scale(step, now.place[k]);
+            scale[0] = normalise<T>(unit_x[k], s_.gates, s_.H, s_.width, unit_x[k]);
+            scale[1] = normalise<T>(unit_h[k], s_.gates, s_.H, s_.width, unit_h[k]);
+            T* sums = at_.gates(step, now.place[k]);
+            for (Index gate = 0; gate < s_.gates; ++gate) {
+                for (Index u = 0; u < s_.width; u += lanes<T>) {
+                    const Index j = gate * s_.width + u;
+                    const Vec<T> bias =
+                        load<T>(at_.bias() + (u / block * s_.gates + gate) * block + u % block);
+                    const Vec<T> part = fma(load<T>(gain_h + j), load<T>(unit_h[k] + j), bias);
+                    store<T>(sums + j, fma(load<T>(gain_x + j), load<T>(unit_x[k] + j), part));
+                }
+            }
+        }
+    }
+
+    void pointwise(Index step, Index place) {
+        T* pre = wants_pre_ ? at_.scratch(place) : nullptr;
+        T *gates = at_.gates(step, place), *after = at_.h(step + 1, place);
+        if (s_.lstm) {
+            T* shown = s_.projection ? at_.shown(step, place) : after;
+            lstm_forward<T>(lstm_, {gates, at_.c(step, place), at_.c(step + 1, place), shown, pre}, units_);
+        } else if (s_.gru) {
+            gru_forward<T>(s_.width, units_, gates, at_.h(step, place), after, pre);
+        } else {
+            rnn_forward<T>((p_.options & LONGSPAN_RELU) != 0, units_, gates, after, pre);
+        }
+    }
+
+    void project(const Group& now, Index step) const {
+        const T* rows[most_rows];
+        T* out[most_rows];
+        for (Index k = 0; k < now.count; ++k) {
+            rows[k] = at_.shown(step, now.place[k]);
+            out[k] = at_.h(step + 1, now.place[k]);
+        }
+        const Product<T> job{{{rows, w_hr_, 0, s_.H}, {}}, 1, nullptr, Begin::zero, End::store, {1, 0, 0}};
+        multiply<T>(now.count, job, 0, (w_hr_.vectors + 3) / 4, out);
+    }
+
+    // Zoneout of one state: what is held keeps its old value, or in evaluation the share that is expected.
+    void hold(int which, Index step, Index place) const {
+        const T rate = static_cast<T>(p_.zoneout[which]);
+        if (rate == T(0)) return;
+        const T* old = state(which, step, place);
+        T *now = state(which, step + 1, place), *held = at_.scratch(place) + 5 * s_.width;
+        const Index width = padded(state_width(which));
+        if (p_.training) hold_mask<T>(call_, which, step, place, width, held);
+        each_vector<T>(width, [&](Index k) {
+            const Vec<T> before = load<T>(old + k), after = load<T>(now + k);
+            if (p_.training)
+                store<T>(now + k, load<T>(held + k) != splat<T>(0) ? before : after);
+            else
+                store<T>(now + k, fma(splat<T>(rate), before, splat<T>(T(1) - rate) * after));
+        });
+    }
+
+    void finish(Index step, Index place) const {
+        const longspan_results& out = *call_.results;
+        const Index n = call_.order[place];
+        for (int which = 0; which < states(); ++which) hold(which, step, place);
+        const T* h = at_.h(step + 1, place);
+        copy(h, s_.P, static_cast<T*>(out.y) + call_.time(step) * out.y_time + n * out.y_batch);
+        record(step, place);
+        if (step != call_.last(place)) return;
+        for (int which = 0; which < states(); ++which) {
+            const Index width = state_width(which);
+            copy(state(which, step + 1, place), width, static_cast<T*>(out.state[which]) + n * width);
+        }
+    }
+
+    void record(Index step, Index place) const {
+        const auto& wanted = call_.results->record;
+        const auto write = [&](int which, const T* from, Index width) {
+            T* to = at_.recorded(wanted[which], step, place, width);
+            if (to != nullptr) copy(from, width, to);
+        };
+        const T *gates = at_.gates(step, place), *pre = at_.scratch(place);
+        for (Index chain = 0; chain < s_.gates; ++chain) {
+            const int gate = s_.lstm ? call_.gate(chain) : static_cast<int>(chain);
+            write(LONGSPAN_RECORD_GATE + gate, gates + chain * s_.width, s_.H);
+            write(LONGSPAN_RECORD_PRE + gate, pre + gate * s_.width, s_.H);
+        }
+        if (s_.lstm && s_.gates == 3) write(LONGSPAN_RECORD_GATE + 1, pre + 4 * s_.width, s_.H);
+        write(LONGSPAN_RECORD_H, at_.h(step + 1, place), s_.P);
+        if (s_.lstm) write(LONGSPAN_RECORD_C, at_.c(step + 1, place), s_.H);
+    }
+};
+
+// Everything past the end of a sequence is zero.
+template <class T>
+void clear_padding(const Call& call, Index place) {
+    const longspan_problem& p = *call.problem;
+    const longspan_results& out = *call.results;
+    const Index n = call.order[place];
+    for (Index t = call.length[place]; t < p.steps; ++t) {
+        clear(static_cast<T*>(out.y) + t * out.y_time + n * out.y_batch, p.width);
+        for (int which = 0; which < LONGSPAN_RECORDS; ++which) {
+            const Index width = which == LONGSPAN_RECORD_H ? p.width : p.hidden;
+            if (out.record[which] != nullptr)
+                clear(static_cast<T*>(out.record[which]) + (n * p.steps + t) * width, width);
+        }
+    }
+}
+
+template <class T>
+void forward(const Call& call, int thread, int threads) {
+    Forward<T> loop(call);
+    for (Index place = thread; place < call.problem->batch; place += threads) clear_padding<T>(call, place);
+    Group group;
+    if (call.meet != nullptr) {
+        for (Index place = 0; place < call.problem->batch; ++place) group.place[group.count++] = place;
+        return loop.run_shared(group, thread, threads);
+    }
+    for (Index place = thread; place < call.problem->batch; place += threads) {
+        group.place[group.count++] = place;
+        if (group.count < most_rows && place + threads < call.problem->batch) continue;
+        loop.run(group);
+        group.count = 0;
+    }
+}
+
+}  // namespace longspan::LONGSPAN_ISA

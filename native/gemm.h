@@ -1,0 +1,226 @@
+// Products with packed weights, each output one chain of fused multiply-adds in the order of k.
+//
+// A packed matrix is [panel][k][4 vectors][16 lanes]; the last panel may have fewer vectors. No chain is ever
+// split: rows, threads, time and vector width change which chains run side by side, never the order in one.
+#pragma once
+
+#include <cstdint>
+
+#include "maths.h"
+
+namespace longspan::LONGSPAN_ISA {
+
+template <class T>
+struct Packed {
+    const T* data;
+    Index depth;    // k runs over this many terms
+    Index vectors;  // blocks of 16 columns
+
+    Index width(Index panel) const {  // columns of a panel
+        const Index left = vectors - 4 * panel;
+        return block * (left < 4 ? left : 4);
+    }
+    const T* at(Index panel, Index k) const { return data + panel * 4 * block * depth + k * width(panel); }
+};
+
+// One part of a sum: term k of row r is rows[r][k] times row k of the matrix, from `first` on.
+template <class T>
+struct Operand {
+    const T* const* rows;
+    Packed<T> matrix;
+    Index first;
+    Index count;
+};
+
+enum class Begin { zero, bias, kept };  // a chain begins at 0, at its bias, or where the output stands
+enum class End { store, add };          // the chain is the output, or is added to it
+
+// Where a column block goes in a row of the output: gates lie one after the other, `width` apart, but the
+// last gate is row `last`.
+struct Columns {
+    Index gates;
+    Index width;
+    Index last;
+    Index place(Index vector) const {
+        const Index gate = vector % gates;
+        return (gate == gates - 1 ? last : gate) * width + (vector / gates) * block;
+    }
+};
+
+template <class T>
+struct Product {
+    Operand<T> operands[2];
+    int parts;
+    const T* bias;  // [vector][16]
+    Begin begin;
+    End end;
+    Columns columns;
+};
+
+#if defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr int tile_rows = 6;
+#else
+inline constexpr int tile_rows = 3;  // 16 registers: 12 sums, 3 terms, 1 weight
+#endif
+inline constexpr Index most_rows = 48;  // of one call of multiply
+inline constexpr Index slice = 256;     // terms of a panel that stay in the nearest caches over all rows
+
+// R rows by P panels of V native vectors, all sums in registers.
+template <class T, int R, int V, int P>
+LONGSPAN_INLINE void accumulate(Vec<T> (&sum)[R][P][V], const Operand<T>& part, const T* const (&weights)[P],
+                                Index stride) {
+    const T* rows[R];
+    LONGSPAN_UNROLL
+    for (int r = 0; r < R; ++r) rows[r] = part.rows[r];
+    for (Index k = 0; k < part.count; ++k) {
+        Vec<T> term[R];
+        LONGSPAN_UNROLL
+        for (int r = 0; r < R; ++r) term[r] = splat<T>(rows[r][k]);
+        LONGSPAN_UNROLL
+        for (int p = 0; p < P; ++p) {
+            LONGSPAN_UNROLL
+            for (int v = 0; v < V; ++v) {
+                const Vec<T> weight = load<T>(weights[p] + k * stride + v * lanes<T>);
+                LONGSPAN_UNROLL
+                for (int r = 0; r < R; ++r) sum[r][p][v] = fma(term[r], weight, sum[r][p][v]);
+            }
+        }
+    }
+}
+
+// `first` is the first native vector in the first panel; the P panels are neighbours.
+template <class T, int R, int V, int P>
+void tile(const Product<T>& job, Index panel, Index first, T* const* out) {
+    constexpr int split = block / lanes<T>;  // native vectors in a block
+    Vec<T> sum[R][P][V];
+    Index place[P][V];
+    LONGSPAN_UNROLL
+    for (int p = 0; p < P; ++p) {
+        LONGSPAN_UNROLL
+        for (int v = 0; v < V; ++v) {
+            const Index native = first + v, vector = 4 * (panel + p) + native / split;
+            const Index lane = native % split * lanes<T>;
+            place[p][v] = job.columns.place(vector) + lane;
+            LONGSPAN_UNROLL
+            for (int r = 0; r < R; ++r) {
+                if (job.begin == Begin::kept)
+                    sum[r][p][v] = load<T>(out[r] + place[p][v]);
+                else if (job.begin == Begin::bias)
+                    sum[r][p][v] = load<T>(job.bias + vector * block + lane);
+                else
+                    sum[r][p][v] = splat<T>(0);
+            }
+        }
+    }
+    for (int part = 0; part < job.parts; ++part) {
+        const Operand<T>& operand = job.operands[part];
+        const T* weights[P];
+        LONGSPAN_UNROLL
+        for (int p = 0; p < P; ++p)
+            weights[p] = operand.matrix.at(panel + p, operand.first) + first * lanes<T>;
+        accumulate<T, R, V, P>(sum, operand, weights, operand.matrix.width(panel));
+    }
+    LONGSPAN_UNROLL
+    for (int r = 0; r < R; ++r) {
+        LONGSPAN_UNROLL
+        for (int p = 0; p < P; ++p) {
+            LONGSPAN_UNROLL
+            for (int v = 0; v < V; ++v) {
+                T* to = out[r] + place[p][v];
+                store<T>(to, job.end == End::add ? load<T>(to) + sum[r][p][v] : sum[r][p][v]);
+            }
+        }
+    }
+}
+
+template <class T, int V, int P>
+void tile_of(int rows, const Product<T>& job, Index panel, Index first, T* const* out) {
+    switch (rows) {
+        case 1:
+            return tile<T, 1, V, P>(job, panel, first, out);
+        case 2:
+            return tile<T, 2, V, P>(job, panel, first, out);
+        case 3:
+            return tile<T, 3, V, P>(job, panel, first, out);
+#if defined(__AVX512F__) || defined(__aarch64__)
+        case 4:
+            return tile<T, 4, V, P>(job, panel, first, out);
+        case 5:
+            return tile<T, 5, V, P>(job, panel, first, out);
+        default:
+            return tile<T, 6, V, P>(job, panel, first, out);
+#else
+        default:
+            return;
+#endif
+    }
+}
+
+// One tile of rows over all columns of a panel, at most four native vectors at a time.
+template <class T>
+void panel_of(int rows, const Product<T>& job, Index panel, T* const* out) {
+    const Index natives = job.operands[0].matrix.width(panel) / lanes<T>;
+    Index first = 0;
+    for (; first + 4 <= natives; first += 4) tile_of<T, 4, 1>(rows, job, panel, first, out);
+    if (natives - first == 1) tile_of<T, 1, 1>(rows, job, panel, first, out);
+    if (natives - first == 2) tile_of<T, 2, 1>(rows, job, panel, first, out);
+    if (natives - first == 3) tile_of<T, 3, 1>(rows, job, panel, first, out);
+}
+
+// All rows over panels [from, to) in one pass over the terms that `job` names.
+template <class T>
+void pass(Index count, const Product<T>& job, Index from, Index to, T* const* out) {
+    const Index tiles = (count + tile_rows - 1) / tile_rows;
+    constexpr bool wide = vector_bytes == 64 && sizeof(T) == 4;  // a panel is four native vectors
+    Index panel = from;
+    while (panel < to) {
+        const bool full = panel + 4 <= to && job.operands[0].matrix.width(panel + 3) == 4 * block;
+        // One or two rows are too few chains to hide the latency of a sum: more panels side by side.
+        const int together = wide && full && count <= 2 ? (count == 1 ? 4 : 2) : 1;
+        for (Index index = 0, row = 0; index < tiles; ++index) {
+            const Index rows = (count - row) / (tiles - index);  // balanced: 6 5 5, not 6 6 4
+            Product<T> here = job;
+            for (int part = 0; part < job.parts; ++part) here.operands[part].rows += row;
+            if constexpr (wide) {
+                if (together == 4)
+                    tile<T, 1, 4, 4>(here, panel, 0, out);
+                else if (together == 2)
+                    tile<T, 2, 4, 2>(here, panel, 0, out);
+                else
+                    panel_of<T>(static_cast<int>(rows), here, panel, out + row);
+            } else {
+                panel_of<T>(static_cast<int>(rows), here, panel, out + row);
+            }
+            row += rows;
+        }
+        panel += together;
+    }
+}
+
+// out = begin + the sum of the operands' products, for `count` rows and panels [from, to).
+template <class T>
+void multiply(Index count, const Product<T>& job, Index from, Index to, T* const* out) {
+    if (count == 0) return;
+    Index total = 0;
+    for (int part = 0; part < job.parts; ++part) total += job.operands[part].count;
+    if (total <= 2 * slice || job.end == End::add || count <= tile_rows)
+        return pass<T>(count, job, from, to, out);
+    Product<T> piece = job;
+    piece.parts = 1;
+    const T* rows[most_rows];
+    for (Index panel = from; panel < to; ++panel) {
+        piece.begin = job.begin;
+        for (int part = 0; part < job.parts; ++part) {
+            const Operand<T>& whole = job.operands[part];
+            for (Index k = 0; k < whole.count; k += slice) {
+                for (Index r = 0; r < count; ++r) rows[r] = whole.rows[r] + k;
+                const Index left = whole.count - k;
+                piece.operands[0] = {rows, whole.matrix, whole.first + k, left < slice ? left : slice};
+                pass<T>(count, piece, panel, panel + 1, out);
+                piece.begin = Begin::kept;
+            }
+        }
+    }
+}
+
+}  // namespace longspan::LONGSPAN_ISA

@@ -1,0 +1,152 @@
+/* The whole C interface of the longspan engine.
+ *
+ * Notation: B batch, T time, I inputs, H hidden units, P width of h (H unless the cell projects), G gates.
+ * Every pointer is borrowed for the length of the call and owned by the caller. Output buffers must not
+ * overlap each other or any input, but `state` of the results may be `state` of the problem; inputs may
+ * overlap each other. Element type is float or double as `type` says, in every pointer to void. Unless
+ * strides are given, arrays are dense and row-major.
+ *
+ * Same bits: for one library version the outputs of a sequence depend on its own numbers alone, never on the
+ * number of threads, its place in a batch, padding, the split of time into calls, or the instruction set.
+ * Gradients of weights depend on the batch, but not on threads or instruction set.
+ *
+ * Functions return 0, or a negative code of enum longspan_status; nothing is written then.
+ */
+#ifndef LONGSPAN_H
+#define LONGSPAN_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LONGSPAN_ABI 1
+#define LONGSPAN_API __attribute__((visibility("default")))
+
+enum longspan_cell { LONGSPAN_LSTM = 0, LONGSPAN_RNN = 1, LONGSPAN_GRU = 2 };
+
+enum longspan_type { LONGSPAN_FLOAT32 = 0, LONGSPAN_FLOAT64 = 1 };
+
+enum longspan_option {
+    LONGSPAN_PEEPHOLE = 1,    /* LSTM: weight_ch, gates in the order i f o */
+    LONGSPAN_COUPLED = 2,     /* LSTM: f = 1 - i; gates i g o */
+    LONGSPAN_NO_FORGET = 4,   /* LSTM: f = 1; gates i g o */
+    LONGSPAN_LAYER_NORM = 8,  /* LSTM: gain_ih gain_hh gain_c, and shift_c or NULL */
+    LONGSPAN_PROJECTION = 16, /* LSTM: weight_hr (P, H) */
+    LONGSPAN_RELU = 32        /* RNN: relu in place of tanh */
+};
+
+enum longspan_status {
+    LONGSPAN_OK = 0,
+    LONGSPAN_NO_PROCESSOR = -1, /* neither AVX2 with FMA nor aarch64 */
+    LONGSPAN_BAD_SHAPE = -2,    /* a size or stride out of range, or sizes that contradict each other */
+    LONGSPAN_BAD_POINTER = -3,  /* a pointer that must not be NULL is NULL */
+    LONGSPAN_BAD_LENGTH = -4,   /* a length outside of [0, T] */
+    LONGSPAN_NO_MEMORY = -5,    /* the tape or the work space is smaller than longspan_sizes says */
+    LONGSPAN_BAD_OPTION = -6    /* unknown cell, type or instruction set, or options that contradict */
+};
+
+/* Places in `weights` and its gradients; NULL where the cell has none. Rows of gates in the cell's order
+ * (LSTM i f g o, GRU r z n, RNN g), each gate H rows. */
+enum longspan_weight {
+    LONGSPAN_WEIGHT_IH = 0, /* (G*H, I) */
+    LONGSPAN_WEIGHT_HH = 1, /* (G*H, P) */
+    LONGSPAN_BIAS_IH = 2,   /* (G*H) */
+    LONGSPAN_BIAS_HH = 3,   /* (G*H) */
+    LONGSPAN_WEIGHT_HR = 4, /* (P, H) */
+    LONGSPAN_WEIGHT_CH = 5, /* (K*H), K peeping gates */
+    LONGSPAN_GAIN_IH = 6,   /* (G*H) */
+    LONGSPAN_GAIN_HH = 7,   /* (G*H) */
+    LONGSPAN_GAIN_C = 8,    /* (H) */
+    LONGSPAN_SHIFT_C = 9,   /* (H) */
+    LONGSPAN_WEIGHTS = 10
+};
+
+/* Places in `record` and its gradients, each (B, T, width), NULL where not wanted. Gates are numbered as
+ * LSTM i f g o, RNN g, GRU r z n, whether or not they have weights. */
+enum longspan_record {
+    LONGSPAN_RECORD_GATE = 0, /* 4 activated gates */
+    LONGSPAN_RECORD_PRE = 4,  /* 4 gates before activation */
+    LONGSPAN_RECORD_H = 8,
+    LONGSPAN_RECORD_C = 9,
+    LONGSPAN_RECORDS = 10
+};
+
+/* One layer in one direction. */
+struct longspan_problem {
+    int32_t cell, options, type;
+    int32_t training; /* draw masks (else zoneout takes its expectation) */
+    int32_t reverse;  /* from the last step of each sequence to its first */
+    int32_t keep;     /* write the tape that the backward pass reads */
+    int32_t threads;  /* at most this many, at least 1 */
+    int32_t isa;      /* 0 the best one, 3 x86-64-v3, 4 x86-64-v4: for tests */
+    int32_t packed; /* `work` holds the weights as a forward call of the same shape, without a reset of `work`
+                       since, has packed them: do not pack again; they must not have changed */
+    int32_t reserved;                            /* 0 */
+    int64_t steps, batch, inputs, hidden, width; /* T B I H P */
+    double cell_clip;                            /* 0: none */
+
+    const void* x; /* (T, B, I) with these strides in elements; features dense */
+    int64_t x_time, x_batch;
+    const void* state[2]; /* h (B, P), c (B, H) */
+    const void* weights[LONGSPAN_WEIGHTS];
+    const int64_t* lengths; /* (B) in [0, T], or NULL: all T */
+    const uint8_t* reset;   /* (T, B) with these strides, or NULL: not 0 where the state starts anew */
+    int64_t reset_time, reset_batch;
+    const void* fresh[2]; /* what a reset puts there: (P), (H); NULL: zeros */
+
+    int64_t seed, first_step;
+    const int64_t* sample_ids; /* (B), or NULL: 0, 1, ... */
+    int32_t layer, direction;
+    double recurrent_dropout, zoneout[2];
+
+    void* tape; /* longspan_sizes says how many bytes; 64-byte aligned. Kept from forward to backward. */
+    void* work; /* the same; of no meaning between calls, but see `packed` */
+    int64_t tape_bytes, work_bytes;
+};
+
+struct longspan_results {
+    void* y; /* (T, B, P) with these strides; features dense; zero past the end of a sequence */
+    int64_t y_time, y_batch;
+    void* state[2]; /* after the last step of each sequence: (B, P), (B, H) */
+    void* record[LONGSPAN_RECORDS];
+};
+
+struct longspan_gradients {
+    const void* y; /* of the loss to each result; NULL stands for zeros */
+    int64_t y_time, y_batch;
+    const void* state[2];
+    const void* record[LONGSPAN_RECORDS];
+    void* x;          /* (T, B, I) dense, or NULL: not wanted */
+    void* initial[2]; /* (B, P), (B, H) */
+    void* fresh[2];   /* (B, P), (B, H): the share of each sequence; NULL where there is no reset */
+    void* weights[LONGSPAN_WEIGHTS]; /* all that the cell has */
+};
+
+/* Version of this interface: LONGSPAN_ABI. */
+LONGSPAN_API int32_t longspan_abi(void);
+
+/* The instruction set that isa = 0 means here: 3, 4, 8 (aarch64), or 0 where the engine cannot run. */
+LONGSPAN_API int32_t longspan_isa(void);
+
+/* Bytes of the tape and of the work space that a call of this shape needs. */
+LONGSPAN_API int32_t longspan_sizes(const struct longspan_problem* problem, int32_t backward, int64_t* tape,
+                                    int64_t* work);
+
+/* Run all steps. */
+LONGSPAN_API int32_t longspan_forward(const struct longspan_problem* problem,
+                                      const struct longspan_results* results);
+
+/* Gradients of a forward call with keep = 1 and the same problem. The tape is only read. */
+LONGSPAN_API int32_t longspan_backward(const struct longspan_problem* problem,
+                                       const struct longspan_gradients* gradients);
+
+/* out[k] = function(in[k]) for count values: 0 sigmoid, 1 tanh; for tests of accuracy. */
+LONGSPAN_API int32_t longspan_activation(int32_t function, int32_t type, int32_t isa, int64_t count,
+                                         const void* in, void* out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

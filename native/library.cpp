@@ -1,0 +1,295 @@
+// The C interface: checks, the choice of instruction set, and the phases of a call in their order.
+#include <algorithm>
+#include <limits>
+#include <new>
+#include <numeric>
+
+#include "call.h"
+#include "longspan.h"
+#include "threads.h"
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+namespace longspan {
+namespace {
+
+// Rounding to nearest, denormals kept, no traps: whatever the caller has set, the results are the same.
+class StandardArithmetic {
+  public:
+#if defined(__x86_64__)
+    StandardArithmetic() : saved_(_mm_getcsr()) {
+        _mm_setcsr(0x1f80);
+    }
+    ~StandardArithmetic() {
+        _mm_setcsr(saved_);
+    }
+
+  private:
+    unsigned saved_;
+#else
+    StandardArithmetic() {
+        asm volatile("mrs %0, fpcr" : "=r"(saved_));
+        asm volatile("msr fpcr, %0" ::"r"(std::uint64_t{0}));
+    }
+    ~StandardArithmetic() {
+        asm volatile("msr fpcr, %0" ::"r"(saved_));
+    }
+
+  private:
+    std::uint64_t saved_;
+#endif
+  public:
+    StandardArithmetic(const StandardArithmetic&) = delete;
+    StandardArithmetic& operator=(const StandardArithmetic&) = delete;
+};
+
+int best_isa() {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                    __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+    const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                    __builtin_cpu_supports("avx512vl");
+    return v4 ? 4 : v3 ? 3 : 0;
+#else
+    return 8;
+#endif
+}
+
+// NULL where this processor does not have it.
+const Engine* engine_of(int isa) {
+    static const int best = best_isa();
+    const int chosen = isa == 0 ? best : isa;
+#if defined(__x86_64__)
+    if (chosen == 3 && best >= 3) return &v3::engine;
+    if (chosen == 4 && best >= 4) return &v4::engine;
+#else
+    if (chosen == 8) return &base::engine;
+#endif
+    return nullptr;
+}
+
+bool sizes_fit(const longspan_problem& p) {
+    constexpr Index most = Index{1} << 31;
+    for (const Index size : {p.steps, p.batch})
+        if (size < 0 || size >= most) return false;
+    for (const Index size : {p.inputs, p.hidden, p.width})
+        if (size < 1 || size >= Index{1} << 22) return false;
+    if (p.width > p.hidden || ((p.options & LONGSPAN_PROJECTION) == 0 && p.width != p.hidden)) return false;
+    // The widest region has a few dozen rows of H or I for each step and sequence: their count must be an
+    // Index.
+    const double rows = (static_cast<double>(p.steps) + 32.0) * (static_cast<double>(p.batch) + 1.0);
+    if (rows * static_cast<double>(64 * (p.hidden + p.inputs + 16)) > 0x1p60) return false;
+    return p.threads >= 1 && p.threads <= most_threads;
+}
+
+bool options_fit(const longspan_problem& p) {
+    constexpr int lstm =
+        LONGSPAN_PEEPHOLE | LONGSPAN_COUPLED | LONGSPAN_NO_FORGET | LONGSPAN_LAYER_NORM | LONGSPAN_PROJECTION;
+    constexpr int both = LONGSPAN_COUPLED | LONGSPAN_NO_FORGET;
+    if (p.type != LONGSPAN_FLOAT32 && p.type != LONGSPAN_FLOAT64) return false;
+    for (const double rate : {p.recurrent_dropout, p.zoneout[0], p.zoneout[1]})
+        if (!(rate >= 0.0 && rate <= 1.0)) return false;
+    if (!(p.cell_clip >= 0.0) || p.layer < 0 || p.layer > 255 || p.direction < 0 || p.direction > 1)
+        return false;
+    if (p.cell == LONGSPAN_LSTM) return (p.options & ~lstm) == 0 && (p.options & both) != both;
+    return p.cell_clip == 0.0 && ((p.cell == LONGSPAN_RNN && (p.options & ~LONGSPAN_RELU) == 0) ||
+                                  (p.cell == LONGSPAN_GRU && p.options == 0));
+}
+
+bool weights_fit(const longspan_problem& p, const void* const* weights) {
+    const Shape s = shape_of(p);
+    bool needed[LONGSPAN_WEIGHTS] = {true, true};
+    needed[LONGSPAN_WEIGHT_HR] = s.projection;
+    needed[LONGSPAN_WEIGHT_CH] = s.peephole;
+    for (const int which : {LONGSPAN_GAIN_IH, LONGSPAN_GAIN_HH, LONGSPAN_GAIN_C}) needed[which] = s.norm;
+    for (int which = 0; which < LONGSPAN_WEIGHTS; ++which)
+        if (needed[which] && weights[which] == nullptr) return false;
+    return (weights[LONGSPAN_BIAS_IH] == nullptr) == (weights[LONGSPAN_BIAS_HH] == nullptr);
+}
+
+bool pointers_fit(const longspan_problem& p) {
+    if (!weights_fit(p, p.weights)) return false;
+    if (p.batch == 0) return true;
+    if (p.state[0] == nullptr || (p.cell == LONGSPAN_LSTM && p.state[1] == nullptr)) return false;
+    if (p.work == nullptr || p.tape == nullptr) return false;
+    return p.steps == 0 || p.x != nullptr;
+}
+
+int check(const longspan_problem& p) {
+    if (!options_fit(p)) return LONGSPAN_BAD_OPTION;
+    if (!sizes_fit(p)) return LONGSPAN_BAD_SHAPE;
+    if (engine_of(p.isa) == nullptr)
+        return engine_of(0) == nullptr ? LONGSPAN_NO_PROCESSOR : LONGSPAN_BAD_OPTION;
+    return LONGSPAN_OK;
+}
+
+int check_call(const longspan_problem& p, bool backward) {
+    int64_t tape = 0, work = 0;
+    const int status = longspan_sizes(&p, backward ? 1 : 0, &tape, &work);
+    if (status != LONGSPAN_OK) return status;
+    if (!pointers_fit(p)) return LONGSPAN_BAD_POINTER;
+    if (p.tape_bytes < tape || p.work_bytes < work) return LONGSPAN_NO_MEMORY;
+    for (Index n = 0; p.lengths != nullptr && n < p.batch; ++n)
+        if (p.lengths[n] < 0 || p.lengths[n] > p.steps) return LONGSPAN_BAD_LENGTH;
+    return LONGSPAN_OK;
+}
+
+Index element(const longspan_problem& p) {
+    return p.type == LONGSPAN_FLOAT64 ? 8 : 4;
+}
+
+// The sequences, the longest first; equal ones in their own order, without memory from the heap.
+void sort_by_length(const longspan_problem& p, Index* order, Index* length) {
+    std::iota(order, order + p.batch, Index{0});
+    const auto of = [&](Index n) { return p.lengths == nullptr ? p.steps : p.lengths[n]; };
+    if (p.lengths != nullptr)
+        std::sort(order, order + p.batch,
+                  [&](Index a, Index b) { return of(a) != of(b) ? of(a) > of(b) : a < b; });
+    for (Index place = 0; place < p.batch; ++place) length[place] = of(order[place]);
+}
+
+Call prepare(const longspan_problem& p, const longspan_results* results,
+             const longspan_gradients* gradients) {
+    Call call{};
+    call.problem = &p, call.results = results, call.gradients = gradients;
+    call.shape = shape_of(p);
+    call.tape = tape_layout(p, call.shape);
+    call.work = work_layout(p, call.shape, gradients != nullptr);
+    Index* order = reinterpret_cast<Index*>(static_cast<char*>(p.work) + call.work.order * element(p));
+    Index* length = order + p.batch;
+    sort_by_length(p, order, length);
+    call.order = order, call.length = length;
+    call.real = std::accumulate(length, length + p.batch, Index{0});
+    return call;
+}
+
+struct Phased {
+    const Call* call;
+    const Engine* engine;
+    Phase phase;
+};
+
+void share_of_phase(void* context, int share, int shares) {
+    const StandardArithmetic standard;
+    const Phased& job = *static_cast<const Phased*>(context);
+    job.engine->run(*job.call, job.phase, share, shares);
+}
+
+void run_phase(const Call& call, Phase phase, int shares) {
+    Phased job{&call, engine_of(call.problem->isa), phase};
+    Pool::global().run(shares, share_of_phase, &job);
+}
+
+// Threads that have work: packing and sums are shared by weights, the steps by sequences.
+int sequence_shares(const longspan_problem& p) {
+    return static_cast<int>(std::clamp<Index>(p.batch, 1, p.threads));
+}
+
+int weight_shares(const Call& call) {
+    const Shape& s = call.shape;
+    const Index elements = s.gates * s.H * (s.I + s.P);
+    return elements < 16384 ? 1 : call.problem->threads;
+}
+
+// Fewer sequences than threads and steps that are worth a meeting: the units of a step are shared out. Only
+// where a step needs nothing of a whole row but h.
+bool units_shared(const Call& call) {
+    const longspan_problem& p = *call.problem;
+    const Shape& s = call.shape;
+    if (p.threads == 1 || p.batch >= p.threads || p.batch > ahead_batch || s.H < 96) return false;
+    if (s.norm || s.projection || s.drop || s.hold || p.reset != nullptr || p.lengths != nullptr)
+        return false;
+    const void* const* record = call.results->record;
+    return std::all_of(record, record + LONGSPAN_RECORDS,
+                       [](const void* wanted) { return wanted == nullptr; });
+}
+
+bool run_shared_units(Call& call) {
+    const int shares = static_cast<int>(std::min<Index>(call.problem->threads, call.shape.width / 64));
+    if (shares < 2 || !units_shared(call)) return false;
+    Barrier barrier(shares);
+    call.barrier = &barrier;
+    call.meet = [](void* at) { static_cast<Barrier*>(at)->meet(); };
+    Phased job{&call, engine_of(call.problem->isa), Phase::forward};
+    const bool done = Pool::global().run_together(shares, share_of_phase, &job);
+    call.meet = nullptr, call.barrier = nullptr;
+    return done;
+}
+
+bool results_fit(const longspan_problem& p, const longspan_results& r) {
+    if (p.batch == 0) return true;
+    if (r.state[0] == nullptr || (p.cell == LONGSPAN_LSTM && r.state[1] == nullptr)) return false;
+    return p.steps == 0 || r.y != nullptr;
+}
+
+bool gradients_fit(const longspan_problem& p, const longspan_gradients& g) {
+    for (int which = 0; which < LONGSPAN_WEIGHTS; ++which)
+        if (p.weights[which] != nullptr && g.weights[which] == nullptr) return false;
+    return p.batch == 0 || (g.initial[0] != nullptr && (p.cell != LONGSPAN_LSTM || g.initial[1] != nullptr));
+}
+
+}  // namespace
+}  // namespace longspan
+
+using namespace longspan;
+
+extern "C" {
+
+int32_t longspan_abi(void) {
+    return LONGSPAN_ABI;
+}
+
+int32_t longspan_isa(void) {
+    return best_isa();
+}
+
+int32_t longspan_sizes(const longspan_problem* problem, int32_t backward, int64_t* tape, int64_t* work) {
+    if (problem == nullptr || tape == nullptr || work == nullptr) return LONGSPAN_BAD_POINTER;
+    const int status = check(*problem);
+    if (status != LONGSPAN_OK) return status;
+    const Shape shape = shape_of(*problem);
+    *tape = tape_layout(*problem, shape).size * element(*problem);
+    *work = work_layout(*problem, shape, backward != 0).size * element(*problem);
+    return LONGSPAN_OK;
+}
+
+int32_t longspan_forward(const longspan_problem* problem, const longspan_results* results) {
+    if (problem == nullptr || results == nullptr) return LONGSPAN_BAD_POINTER;
+    const int status = check_call(*problem, false);
+    if (status != LONGSPAN_OK) return status;
+    if (!results_fit(*problem, *results)) return LONGSPAN_BAD_POINTER;
+    if (problem->batch == 0) return LONGSPAN_OK;
+    Call call = prepare(*problem, results, nullptr);
+    if (problem->packed == 0) run_phase(call, Phase::pack, weight_shares(call));
+    if (!run_shared_units(call)) run_phase(call, Phase::forward, sequence_shares(*problem));
+    return LONGSPAN_OK;
+}
+
+int32_t longspan_backward(const longspan_problem* problem, const longspan_gradients* gradients) {
+    if (problem == nullptr || gradients == nullptr) return LONGSPAN_BAD_POINTER;
+    if (problem->keep == 0) return LONGSPAN_BAD_OPTION;
+    const int status = check_call(*problem, true);
+    if (status != LONGSPAN_OK) return status;
+    if (!gradients_fit(*problem, *gradients)) return LONGSPAN_BAD_POINTER;
+    const Call call = prepare(*problem, nullptr, gradients);
+    run_phase(call, Phase::pack_backward, weight_shares(call));
+    run_phase(call, Phase::backward, sequence_shares(*problem));
+    run_phase(call, Phase::sums, weight_shares(call));
+    return LONGSPAN_OK;
+}
+
+int32_t longspan_activation(int32_t function, int32_t type, int32_t isa, int64_t count, const void* in,
+                            void* out) {
+    const Engine* engine = engine_of(isa);
+    if (engine == nullptr || (function != 0 && function != 1)) return LONGSPAN_BAD_OPTION;
+    if (count < 0) return LONGSPAN_BAD_SHAPE;
+    const StandardArithmetic standard;
+    engine->activate(function, type, count, in, out);
+    return LONGSPAN_OK;
+}
+
+}  // extern "C"

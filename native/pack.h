@@ -1,0 +1,191 @@
+// Weights as the products read them (see gemm.h).
+#pragma once
+
+#include <type_traits>
+
+#include "call.h"
+#include "gemm.h"
+#include "philox.h"
+#include "transpose.h"
+
+namespace longspan::LONGSPAN_ISA {
+
+// Blocks [from, to) of `total` that belong to one of several threads.
+struct Share {
+    Index from, to;
+};
+LONGSPAN_INLINE Share share(Index total, int thread, int threads) {
+    return {total * thread / threads, total * (thread + 1) / threads};
+}
+
+// Columns are units: vector v holds 16 units of gate v % gates; matrix is (gates * units, depth).
+template <class T>
+void pack_rows(const T* matrix, Index gates, Index units, Index depth, T* out, Share vectors) {
+    const Index total = gates * padded(units) / block;
+    const Packed<T> packed{out, depth, total};
+    for (Index v = vectors.from; v < vectors.to; ++v) {
+        const Index gate = v % gates, unit = v / gates * block;
+        const Index here = units - unit < block ? units - unit : block;
+        const T* from = matrix + (gate * units + unit) * depth;
+        T* to = out + (packed.at(v / 4, 0) - packed.data) + v % 4 * block;
+        const Index width = packed.width(v / 4);
+        transpose<T>(from, depth, here, depth, to, width, true);
+    }
+}
+
+// Columns are the matrix's own columns, k is its rows: (rows, columns).
+template <class T>
+void pack_columns(const T* matrix, Index rows, Index columns, T* out, Share vectors) {
+    const Packed<T> packed{out, rows, padded(columns) / block};
+    for (Index v = vectors.from; v < vectors.to; ++v) {
+        const Index here = columns - v * block < block ? columns - v * block : block;
+        T* to = out + (packed.at(v / 4, 0) - packed.data) + v % 4 * block;
+        const Index width = packed.width(v / 4);
+        for (Index k = 0; k < rows; ++k) {
+            const T* from = matrix + k * columns + v * block;
+            for (Index lane = 0; lane < here; ++lane) to[k * width + lane] = from[lane];
+            for (Index lane = here; lane < block; ++lane) to[k * width + lane] = T(0);
+        }
+    }
+}
+
+// (gates, units) to (gates, padded units); NULL gives zeros.
+template <class T>
+void pad_gates(const T* from, Index gates, Index units, T* to) {
+    for (Index gate = 0; gate < gates; ++gate)
+        for (Index unit = 0; unit < padded(units); ++unit)
+            to[gate * padded(units) + unit] =
+                from != nullptr && unit < units ? from[gate * units + unit] : T(0);
+}
+
+// Where a call's arrays are, typed.
+template <class T>
+struct Place {
+    explicit Place(const Call& of)
+        : call(of), tape(static_cast<T*>(of.problem->tape)), work(static_cast<T*>(of.problem->work)) {}
+
+    const Call& call;
+    T* tape;
+    T* work;
+
+    const T* weight(int which) const { return static_cast<const T*>(call.problem->weights[which]); }
+    const T* x(Index step, Index place) const {
+        const longspan_problem& p = *call.problem;
+        return static_cast<const T*>(p.x) + call.time(step) * p.x_time + call.order[place] * p.x_batch;
+    }
+    T* gates(Index step, Index place) const { return tape + call.tape.gates.at(step, place); }
+    T* h(Index step, Index place) const { return tape + call.tape.h.at(step, place); }
+    T* c(Index step, Index place) const { return tape + call.tape.c.at(step, place); }
+    // h as the recurrent product sees it.
+    T* seen(Index step, Index place) const {
+        return call.shape.drop ? tape + call.tape.seen.at(step, place) : h(step, place);
+    }
+    T* unit_x(Index step, Index place) const { return tape + call.tape.unit_x.at(step, place); }
+    T* unit_h(Index step, Index place) const { return tape + call.tape.unit_h.at(step, place); }
+    T* scale(Index step, Index place) const { return tape + call.tape.scale.at(step, place); }
+    T* shown(Index step, Index place) const { return tape + call.tape.shown.at(step, place); }
+    T* d_sums(Index step, Index place) const { return work + call.work.d_sums.at(step, place); }
+    T* scratch(Index place) const { return work + call.work.scratch + place * call.work.scratch_width; }
+    const T* drop(Index place) const { return work + call.work.drop + place * call.shape.h_width; }
+    const T* bias() const { return work + call.work.bias; }
+
+    // A row of an array (B, T, width) of `record`, or NULL.
+    template <class Pointer>
+    auto recorded(Pointer base, Index step, Index place, Index width) const {
+        using Element = std::conditional_t<std::is_same_v<Pointer, void*>, T, const T>;
+        if (base == nullptr) return static_cast<Element*>(nullptr);
+        const Index row = call.order[place] * call.problem->steps + call.time(step);
+        return static_cast<Element*>(base) + row * width;
+    }
+};
+
+template <class T>
+LONGSPAN_INLINE void copy(const T* from, Index count, T* to) {
+    __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+template <class T>
+LONGSPAN_INLINE void clear(T* to, Index count) {
+    __builtin_memset(to, 0, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+// Mask of zoneout for one state: 1 where the old value is held.
+template <class T>
+void hold_mask(const Call& call, int state, Index step, Index place, Index units, T* out) {
+    const longspan_problem& p = *call.problem;
+    const Draw draw{static_cast<std::uint64_t>(p.seed), zoneout_purpose + static_cast<std::uint32_t>(state),
+                    static_cast<std::uint32_t>(p.layer), static_cast<std::uint32_t>(p.direction)};
+    const std::uint32_t number = static_cast<std::uint32_t>(p.first_step + call.time(step));
+    mask<T>(draw, number, call.sample(place), p.zoneout[state], units, T(1), T(0), out);
+}
+
+template <class T>
+void pack_bias(const Place<T>& at) {
+    const Shape& s = at.call.shape;
+    const T* ih = at.weight(LONGSPAN_BIAS_IH);
+    const T* hh = at.weight(LONGSPAN_BIAS_HH);
+    T* bias = at.work + at.call.work.bias;  // [vector][16], as the columns of the products
+    T* last = bias + s.gates * s.width;     // GRU: the recurrent bias of n, which r multiplies
+    for (Index gate = 0; gate < s.gates; ++gate) {
+        const bool apart = s.gru && gate == 2;
+        for (Index unit = 0; unit < s.width; ++unit) {
+            const bool real = ih != nullptr && unit < s.H;
+            const T first = real ? ih[gate * s.H + unit] : T(0), second = real ? hh[gate * s.H + unit] : T(0);
+            bias[(unit / block * s.gates + gate) * block + unit % block] = apart ? first : first + second;
+            if (apart) last[unit] = second;
+        }
+    }
+}
+
+template <class T>
+void pack_options(const Place<T>& at) {
+    const Shape& s = at.call.shape;
+    const WorkLayout& w = at.call.work;
+    if (s.peephole) pad_gates<T>(at.weight(LONGSPAN_WEIGHT_CH), s.peeping, s.H, at.work + w.peep);
+    if (!s.norm) return;
+    pad_gates<T>(at.weight(LONGSPAN_GAIN_IH), s.gates, s.H, at.work + w.gain_ih);
+    pad_gates<T>(at.weight(LONGSPAN_GAIN_HH), s.gates, s.H, at.work + w.gain_hh);
+    pad_gates<T>(at.weight(LONGSPAN_GAIN_C), 1, s.H, at.work + w.gain_c);
+    pad_gates<T>(at.weight(LONGSPAN_SHIFT_C), 1, s.H, at.work + w.shift_c);
+}
+
+template <class T>
+void draw_drop(const Place<T>& at) {
+    const longspan_problem& p = *at.call.problem;
+    const Shape& s = at.call.shape;
+    if (!s.drop) return;
+    const Draw draw{static_cast<std::uint64_t>(p.seed), recurrent_purpose,
+                    static_cast<std::uint32_t>(p.layer), static_cast<std::uint32_t>(p.direction)};
+    const T kept = p.recurrent_dropout < 1.0 ? static_cast<T>(1.0 / (1.0 - p.recurrent_dropout)) : T(0);
+    for (Index place = 0; place < p.batch; ++place) {
+        T* row = at.work + at.call.work.drop + place * s.h_width;
+        clear(row, s.h_width);
+        mask<T>(draw, 0, at.call.sample(place), p.recurrent_dropout, s.P, T(0), kept, row);
+    }
+}
+
+template <class T>
+void pack(const Call& call, bool backward, int thread, int threads) {
+    const Place<T> at(call);
+    const Shape& s = call.shape;
+    const WorkLayout& w = call.work;
+    const Index vectors = s.gates * s.width / block;
+    const T *ih = at.weight(LONGSPAN_WEIGHT_IH), *hh = at.weight(LONGSPAN_WEIGHT_HH);
+    const T* hr = at.weight(LONGSPAN_WEIGHT_HR);
+    const auto mine = [&](Index total) { return share(total, thread, threads); };
+    if (backward) {
+        pack_columns<T>(ih, s.gates * s.H, s.I, at.work + w.w_ih, mine(padded(s.I) / block));
+        pack_columns<T>(hh, s.gates * s.H, s.P, at.work + w.w_hh, mine(s.h_width / block));
+        if (s.projection) pack_columns<T>(hr, s.P, s.H, at.work + w.w_hr, mine(s.width / block));
+    } else {
+        pack_rows<T>(ih, s.gates, s.H, s.I, at.work + w.w_ih, mine(vectors));
+        pack_rows<T>(hh, s.gates, s.H, s.P, at.work + w.w_hh, mine(vectors));
+        if (s.projection) pack_rows<T>(hr, 1, s.P, s.H, at.work + w.w_hr, mine(s.h_width / block));
+    }
+    if (thread != 0) return;
+    pack_bias(at);
+    pack_options(at);
+    draw_drop(at);
+}
+
+}  // namespace longspan::LONGSPAN_ISA

@@ -1,0 +1,12 @@
+# Every weak symbol of a file that is compiled for one instruction set lies in the namespace of that set.
+foreach(object IN LISTS OBJECTS)
+  execute_process(COMMAND ${NM} --demangle --defined-only ${object} OUTPUT_VARIABLE listing COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "[^\n]+ [WVu] [^\n]+" weak "${listing}")
+  list(LENGTH weak count)
+  foreach(line IN LISTS weak)
+    if(NOT line MATCHES "longspan::(v3|v4|base)::|__gxx_personality")
+      message(SEND_ERROR "${object} shares: ${line}")
+    endif()
+  endforeach()
+  message(STATUS "${object}: ${count} weak symbols, all its own")
+endforeach()

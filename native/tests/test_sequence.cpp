@@ -1,0 +1,173 @@
+// The LSTM against a plain loop of scalar fma, to the bit; the same bits for threads, builds and chunks;
+// finite differences for the gradient; refusals.
+#include <cmath>
+#include <cstring>
+
+#include "lstm_run.h"
+
+namespace {
+
+float activate(int function, float x) {
+    float out = 0;
+    longspan_activation(function, LONGSPAN_FLOAT32, 0, 1, &x, &out);
+    return out;
+}
+
+// One chain a sum: bias, input terms, recurrent terms, in the order of k.
+Outcome plain_loop(const Numbers& n) {
+    const auto at = [](std::int64_t k) { return static_cast<std::size_t>(k); };
+    Outcome out{std::vector<float>(at(n.T * n.B * n.H)), n.h, n.c};
+    for (std::int64_t t = 0; t < n.T; ++t) {
+        const std::vector<float> before = out.h;
+        for (std::int64_t b = 0; b < n.B; ++b) {
+            for (std::int64_t u = 0; u < n.H; ++u) {
+                float sum[4];
+                for (std::int64_t g = 0; g < 4; ++g) {
+                    const std::int64_t row = g * n.H + u;
+                    float chain = n.b_ih[at(row)] + n.b_hh[at(row)];
+                    for (std::int64_t k = 0; k < n.I; ++k)
+                        chain = std::fma(n.x[at((t * n.B + b) * n.I + k)], n.w_ih[at(row * n.I + k)], chain);
+                    for (std::int64_t k = 0; k < n.H; ++k)
+                        chain = std::fma(before[at(b * n.H + k)], n.w_hh[at(row * n.H + k)], chain);
+                    sum[g] = chain;
+                }
+                float& c = out.c[at(b * n.H + u)];
+                c = std::fma(activate(0, sum[1]), c, activate(0, sum[0]) * activate(1, sum[2]));
+                out.h[at(b * n.H + u)] = activate(0, sum[3]) * activate(1, c);
+            }
+        }
+        std::copy(out.h.begin(), out.h.end(), out.y.begin() + t * n.B * n.H);
+    }
+    return out;
+}
+
+void same_bits() {
+    const std::int64_t shapes[][4] = {{1, 1, 1, 1},     {3, 1, 5, 16},  {40, 1, 3, 17},  {5, 2, 300, 33},
+                                      {4, 7, 1, 70},    {3, 13, 9, 64}, {2, 50, 17, 31}, {7, 3, 280, 260},
+                                      {70, 1, 20, 200}, {5, 2, 9, 150}};
+    for (const auto& s : shapes) {
+        const Numbers n(s[0], s[1], s[2], s[3], 7);
+        longspan_problem p = problem_of(n);
+        const Outcome want = plain_loop(n);
+        CHECK(forward(p) == want, "T %ld B %ld I %ld H %ld", s[0], s[1], s[2], s[3]);
+        for (p.threads = 2; p.threads <= 4; ++p.threads) CHECK(forward(p) == want, "%d threads", p.threads);
+        for (p.isa = 3; longspan_isa() == 4 && p.isa <= 4; ++p.isa)
+            CHECK(forward(p) == want, "isa %d", p.isa);
+        p.isa = 0, p.keep = 1;
+        CHECK(forward(p) == want, "with a tape");
+    }
+}
+
+void chunks_are_the_whole() {
+    const Numbers n(37, 3, 6, 20, 3);
+    const Outcome want = forward(problem_of(n));
+    Outcome last{{}, n.h, n.c};
+    std::vector<float> y;
+    for (std::int64_t start = 0; start < n.T; start += 5) {
+        longspan_problem p = problem_of(n);
+        p.steps = std::min<std::int64_t>(5, n.T - start), p.x = n.x.data() + start * n.B * n.I;
+        p.state[0] = last.h.data(), p.state[1] = last.c.data();
+        last = forward(p);
+        y.insert(y.end(), last.y.begin(), last.y.end());
+    }
+    CHECK(y == want.y && last.h == want.h && last.c == want.c, "chunks of 5");
+}
+
+struct Gradient {
+    std::vector<float> x, h, c, w_ih, w_hh, b_ih, b_hh;
+    bool operator==(const Gradient& other) const = default;
+};
+
+Gradient gradient(const Numbers& n, const std::vector<float>& d_y, int threads, int isa) {
+    longspan_problem p = problem_of(n);
+    p.keep = 1, p.threads = threads, p.isa = isa;
+    const auto [tape_bytes, forward_bytes] = Space::bytes(p, false);
+    const auto backward_bytes = Space::bytes(p, true).second;
+    const Poisoned tape(tape_bytes), work(forward_bytes), again(backward_bytes);
+    std::vector<float> y(d_y.size()), h(n.h.size()), c(n.c.size());
+    longspan_results r{};
+    r.y = y.data(), r.y_time = n.B * n.H, r.y_batch = n.H, r.state[0] = h.data(), r.state[1] = c.data();
+    p.tape = tape.get(), p.tape_bytes = tape_bytes, p.work = work.get(), p.work_bytes = forward_bytes;
+    CHECK(longspan_forward(&p, &r) == 0, "forward");
+    Gradient out{n.x, n.h, n.c, n.w_ih, n.w_hh, n.b_ih, n.b_hh};
+    longspan_gradients g{};
+    g.y = d_y.data(), g.y_time = r.y_time, g.y_batch = r.y_batch, g.x = out.x.data();
+    g.initial[0] = out.h.data(), g.initial[1] = out.c.data();
+    g.weights[0] = out.w_ih.data(), g.weights[1] = out.w_hh.data();
+    g.weights[2] = out.b_ih.data(), g.weights[3] = out.b_hh.data();
+    p.work = again.get(), p.work_bytes = backward_bytes;
+    CHECK(longspan_backward(&p, &g) == 0, "backward");
+    return out;
+}
+
+double loss(const Numbers& n, const std::vector<float>& d_y) {
+    const Outcome out = plain_loop(n);
+    double sum = 0;
+    for (std::size_t k = 0; k < d_y.size(); ++k)
+        sum += static_cast<double>(d_y[k]) * static_cast<double>(out.y[k]);
+    return sum;
+}
+
+void gradients() {
+    Numbers n(5, 9, 4, 18, 11);
+    const std::vector<float> d_y = normal<float>(static_cast<std::size_t>(n.T * n.B * n.H), 99);
+    const Gradient want = gradient(n, d_y, 1, 0);
+    for (const int threads : {2, 3}) CHECK(gradient(n, d_y, threads, 0) == want, "%d threads", threads);
+    if (longspan_isa() == 4) CHECK(gradient(n, d_y, 2, 3) == want, "v3");
+    const auto check = [&](std::vector<float>& values, const std::vector<float>& found, const char* name) {
+        for (std::size_t k = 0; k < values.size(); k += values.size() / 5 + 1) {
+            const float kept = values[k], step = 1.0f / 64;
+            values[k] = kept + step;
+            const double up = loss(n, d_y);
+            values[k] = kept - step;
+            const double slope = (up - loss(n, d_y)) / (2.0 * static_cast<double>(step));
+            values[k] = kept;
+            const double got = static_cast<double>(found[k]);
+            CHECK(std::abs(got - slope) <= 2e-3 * (1.0 + std::abs(slope)), "%s[%zu]: %g, not %g", name, k,
+                  got, slope);
+        }
+    };
+    check(n.x, want.x, "x"), check(n.h, want.h, "h"), check(n.c, want.c, "c");
+    check(n.w_ih, want.w_ih, "w_ih"), check(n.w_hh, want.w_hh, "w_hh");
+    check(n.b_ih, want.b_ih, "b_ih"), check(n.b_hh, want.b_hh, "b_hh");
+}
+
+void refusals() {
+    const Numbers n(2, 2, 3, 4, 1);
+    const auto status = [&](auto change) {
+        longspan_problem p = problem_of(n);
+        Space space(p, false);
+        std::vector<float> y(16), h(8), c(8);
+        longspan_results r{};
+        r.y = y.data(), r.y_time = 8, r.y_batch = 4, r.state[0] = h.data(), r.state[1] = c.data();
+        change(p, r);
+        return longspan_forward(&p, &r);
+    };
+    using P = longspan_problem;
+    using R = longspan_results;
+    const std::int64_t lengths[] = {1, 3};
+    CHECK(status([](P&, R&) {}) == LONGSPAN_OK, "the problem is sound");
+    CHECK(status([](P& p, R&) { p.hidden = 0; }) == LONGSPAN_BAD_SHAPE, "no units");
+    CHECK(status([](P& p, R&) { p.batch = -1; }) == LONGSPAN_BAD_SHAPE, "negative batch");
+    CHECK(status([](P& p, R&) { p.steps = p.batch = 1 << 30; }) == LONGSPAN_BAD_SHAPE, "sizes past counting");
+    CHECK(status([](P& p, R&) { p.width = 3; }) == LONGSPAN_BAD_SHAPE, "width without projection");
+    CHECK(status([](P& p, R&) { p.threads = 0; }) == LONGSPAN_BAD_SHAPE, "no threads");
+    CHECK(status([](P& p, R&) { p.cell = 9; }) == LONGSPAN_BAD_OPTION, "cell");
+    CHECK(status([](P& p, R&) { p.options = 6; }) == LONGSPAN_BAD_OPTION, "coupled without forget gate");
+    CHECK(status([](P& p, R&) { p.zoneout[0] = std::nan(""); }) == LONGSPAN_BAD_OPTION, "rate");
+    CHECK(status([](P& p, R&) { p.weights[1] = nullptr; }) == LONGSPAN_BAD_POINTER, "weight");
+    CHECK(status([](P& p, R&) { p.weights[2] = nullptr; }) == LONGSPAN_BAD_POINTER, "one bias of two");
+    CHECK(status([](P&, R& r) { r.y = nullptr; }) == LONGSPAN_BAD_POINTER, "y");
+    CHECK(status([](P& p, R&) { p.work_bytes -= 1; }) == LONGSPAN_NO_MEMORY, "work");
+    CHECK(status([&](P& p, R&) { p.lengths = lengths; }) == LONGSPAN_BAD_LENGTH, "length 3 of 2 steps");
+}
+
+}  // namespace
+
+int main() {
+    same_bits();
+    chunks_are_the_whole();
+    gradients();
+    refusals();
+    return verdict();
+}

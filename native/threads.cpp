@@ -1,0 +1,119 @@
+#include "threads.h"
+
+#include <pthread.h>
+
+#include <system_error>
+#include <thread>
+
+namespace longspan {
+namespace {
+
+// About 20 microseconds: longer than the gap between two phases, short beside a time slice.
+constexpr int spins = 4000;
+
+void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    asm volatile("yield");
+#endif
+}
+
+// Until the value is no longer `old`.
+std::uint32_t await(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+    for (int k = 0; k < spins; ++k) {
+        const std::uint32_t now = value.load(std::memory_order_acquire);
+        if (now != old) return now;
+        pause();
+    }
+    value.wait(old, std::memory_order_acquire);
+    return value.load(std::memory_order_acquire);
+}
+
+Pool* current = nullptr;
+std::once_flag made;
+
+// The threads of the parent do not exist in the child; its pool is left behind, lock and all.
+void renew() {
+    current = new Pool;
+}
+
+}  // namespace
+
+void Barrier::meet() {
+    const std::uint32_t round = round_.load(std::memory_order_relaxed);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < parties_) {
+        await(round_, round);
+        return;
+    }
+    arrived_.store(0, std::memory_order_relaxed);
+    round_.fetch_add(1, std::memory_order_release);
+    round_.notify_all();
+}
+
+Pool& Pool::global() {
+    std::call_once(made, [] {
+        renew();
+        pthread_atfork(nullptr, nullptr, renew);
+    });
+    return *current;  // never destroyed: workers may outlive every static object
+}
+
+void Pool::work(Worker& worker) {
+    for (std::uint32_t job = 0;;) {
+        job = await(worker.ticket, job);
+        run_shares(job);
+    }
+}
+
+// Claims shares of this job one after the other, and runs them, until none is left.
+void Pool::run_shares(std::uint32_t job) {
+    for (std::uint64_t claims = claims_.load(std::memory_order_acquire);;) {
+        const int shares = static_cast<int>(claims >> 16 & 0xffff), next = static_cast<int>(claims & 0xffff);
+        if (claims >> 32 != job || next >= shares) return;
+        if (!claims_.compare_exchange_weak(claims, claims + 1, std::memory_order_acq_rel)) continue;
+        task_(context_, next, shares);
+        if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_one();
+        claims = claims_.load(std::memory_order_acquire);
+    }
+}
+
+// False where the system gives no more threads.
+bool Pool::grow(int workers) {
+    while (static_cast<int>(workers_.size()) < workers) {
+        workers_.push_back(std::make_unique<Worker>());
+        try {
+            std::thread([this, worker = workers_.back().get()] { work(*worker); }).detach();
+        } catch (const std::system_error&) {
+            workers_.pop_back();
+            return false;
+        }
+    }
+    return true;
+}
+
+void Pool::run(int shares, Task task, void* context) {
+    if (shares > 1 && run_together(shares, task, context)) return;
+    for (int k = 0; k < shares; ++k) task(context, k, shares);
+}
+
+bool Pool::run_together(int shares, Task task, void* context) {
+    std::unique_lock<std::mutex> lock(busy_, std::defer_lock);
+    if (!lock.try_lock() || !grow(shares - 1)) return false;
+    task_ = task, context_ = context;
+    unfinished_.store(static_cast<std::uint32_t>(shares), std::memory_order_relaxed);
+    if (++job_ == 0) ++job_;  // 0 is what a new worker has seen
+    claims_.store(std::uint64_t{job_} << 32 | static_cast<std::uint64_t>(shares) << 16,
+                  std::memory_order_release);
+    for (int k = 0; k + 1 < shares; ++k) {
+        std::atomic<std::uint32_t>& ticket = workers_[static_cast<std::size_t>(k)]->ticket;
+        ticket.store(job_, std::memory_order_release);
+        ticket.notify_one();
+    }
+    run_shares(job_);
+    for (std::uint32_t left = unfinished_.load(std::memory_order_acquire); left != 0;)
+        left = await(unfinished_, left);
+    return true;
+}
+
+}  // namespace longspan

@@ -1,0 +1,174 @@
+"""The C interface of the native engine in Python: ``native/include/longspan.h``, field by field.
+
+The library is found beside this package, or at ``LONGSPAN_NATIVE_LIBRARY``. Where there is none, or it is of
+another version, ``library`` raises ``NativeError`` with the reason, and the dispatch takes another kernel.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from ctypes import POINTER, Structure, c_double, c_int32, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+
+from longspan.core.errors import LongspanError
+
+__all__ = [
+    "ABI",
+    "GATE",
+    "PRE",
+    "RECORDS",
+    "STATUS",
+    "WEIGHTS",
+    "Gradients",
+    "NativeError",
+    "Problem",
+    "Results",
+    "library",
+]
+
+ABI = 1
+WEIGHTS = (
+    "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_ch",
+    "gain_ih", "gain_hh", "gain_c", "shift_c",
+)  # fmt: skip
+GATE, PRE, RECORDS = 0, 4, 10
+
+STATUS = {
+    -1: "this processor has neither AVX2 with FMA nor is it an aarch64",
+    -2: "a size is out of range, or sizes contradict each other",
+    -3: "an array that the call needs is missing",
+    -4: "a length lies outside of 0 and the number of steps",
+    -5: "the tape or the work space is too small",
+    -6: "a cell, type or instruction set is unknown, or options contradict each other",
+}
+
+
+class NativeError(LongspanError, RuntimeError):
+    """The native engine is missing, does not fit this version, or refused a call."""
+
+
+class Problem(Structure):
+    """``struct longspan_problem``."""
+
+    _fields_ = (
+        *(
+            (name, c_int32)
+            for name in (
+                "cell",
+                "options",
+                "type",
+                "training",
+                "reverse",
+                "keep",
+                "threads",
+                "isa",
+                "packed",
+                "reserved",
+            )
+        ),
+        *((name, c_int64) for name in ("steps", "batch", "inputs", "hidden", "width")),
+        ("cell_clip", c_double),
+        ("x", c_void_p),
+        ("x_time", c_int64),
+        ("x_batch", c_int64),
+        ("state", c_void_p * 2),
+        ("weights", c_void_p * len(WEIGHTS)),
+        ("lengths", c_void_p),
+        ("reset", c_void_p),
+        ("reset_time", c_int64),
+        ("reset_batch", c_int64),
+        ("fresh", c_void_p * 2),
+        ("seed", c_int64),
+        ("first_step", c_int64),
+        ("sample_ids", c_void_p),
+        ("layer", c_int32),
+        ("direction", c_int32),
+        ("recurrent_dropout", c_double),
+        ("zoneout", c_double * 2),
+        ("tape", c_void_p),
+        ("work", c_void_p),
+        ("tape_bytes", c_int64),
+        ("work_bytes", c_int64),
+    )
+
+
+class Results(Structure):
+    """``struct longspan_results``."""
+
+    _fields_ = (
+        ("y", c_void_p),
+        ("y_time", c_int64),
+        ("y_batch", c_int64),
+        ("state", c_void_p * 2),
+        ("record", c_void_p * RECORDS),
+    )
+
+
+class Gradients(Structure):
+    """``struct longspan_gradients``."""
+
+    _fields_ = (
+        ("y", c_void_p),
+        ("y_time", c_int64),
+        ("y_batch", c_int64),
+        ("state", c_void_p * 2),
+        ("record", c_void_p * RECORDS),
+        ("x", c_void_p),
+        ("initial", c_void_p * 2),
+        ("fresh", c_void_p * 2),
+        ("weights", c_void_p * len(WEIGHTS)),
+    )
+
+
+def _path() -> Path:
+    """Where the library is, or would be; an editable installation keeps it apart from the sources."""
+    named = os.environ.get("LONGSPAN_NATIVE_LIBRARY")
+    if named:
+        return Path(named)
+    package = sys.modules[__name__.partition(".")[0]]
+    places = [Path(folder) / "_native" / "liblongspan.so" for folder in package.__path__]
+    return next((place for place in places if place.is_file()), places[0])
+
+
+def _declare(loaded: ctypes.CDLL) -> None:
+    sizes = POINTER(c_int64)
+    for name, arguments in (
+        ("longspan_abi", ()),
+        ("longspan_isa", ()),
+        ("longspan_sizes", (POINTER(Problem), c_int32, sizes, sizes)),
+        ("longspan_forward", (POINTER(Problem), POINTER(Results))),
+        ("longspan_backward", (POINTER(Problem), POINTER(Gradients))),
+        ("longspan_activation", (c_int32, c_int32, c_int32, c_int64, c_void_p, c_void_p)),
+    ):
+        function = getattr(loaded, name)
+        function.argtypes, function.restype = arguments, c_int32
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The library, loaded once.
+
+    Raises:
+        NativeError: there is none, it cannot be loaded, or this processor cannot run it.
+    """
+    path = _path()
+    if not path.is_file():
+        raise NativeError(
+            f"there is no native library at {path}: install longspan where there is a C++ compiler"
+        )
+    try:
+        loaded = ctypes.CDLL(str(path))
+        _declare(loaded)
+    except (OSError, AttributeError) as error:
+        raise NativeError(f"the native library {path} cannot be loaded: {error}") from error
+    if loaded.longspan_abi() != ABI:
+        raise NativeError(
+            f"expected version {ABI} of the native interface in {path}, got {loaded.longspan_abi()}: "
+            "reinstall longspan"
+        )
+    if loaded.longspan_isa() == 0:
+        raise NativeError(STATUS[-1])
+    return loaded

@@ -1,0 +1,109 @@
+"""Streaming: the bits of the whole sequence, one step at a time, and clear refusals."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from native_problems import assert_same_bits
+from torch import Tensor
+
+from longspan import cells
+from longspan.cells.base import Cell
+from longspan.core.errors import InputError
+from longspan.kernels import native
+from longspan.kernels.native_stepper import Stepper
+from longspan.kernels.plan import Arguments, Plan
+
+CELLS = [
+    cells.build("lstm"),
+    cells.build("lstm", peephole=True, layer_norm=True, projection=True, cell_clip=0.8),
+    cells.build("lstm", coupled=True, bias=False),
+    cells.build("gru"),
+    cells.build("rnn", nonlinearity="relu"),
+]
+I, H, P, L = 6, 20, 7, 2  # noqa: E741
+
+
+def _weights(cell: Cell) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    proj = P if cell.projected else 0
+    found = []
+    for layer in range(L):
+        shapes = cell.shapes(I if layer == 0 else proj or H, H, proj)
+        found += [torch.randn(shapes[name], generator=generator) * 0.3 for name in cell.weight_names]
+    return found
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.label)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_steps_are_the_whole_sequence(cell: Cell, batch: int) -> None:
+    weights, x = _weights(cell), torch.randn(9, batch, I, generator=torch.Generator().manual_seed(1))
+    rates = (0.2,) * len(cell.states)
+    proj = P if cell.projected else 0
+    plan = Plan(
+        cell,
+        L,
+        False,
+        False,
+        H,
+        proj,
+        0.0,
+        0.0,
+        rates,
+        False,
+        False,
+        (),
+        False,
+        False,
+        False,
+        False,
+        "cpu",
+        x.dtype,
+    )
+    stepper = Stepper(cell, weights, L, batch=batch, zoneout=rates)
+    want = native.run(plan, Arguments(x, stepper.start(), weights))
+    state, checked = stepper.start(), []
+    for row in x:
+        y, state = stepper(row, state)
+        checked.append(y)
+    assert_same_bits({"y": torch.stack(checked)}, {"y": want.y})
+    carried, inside, outside = stepper.start(), torch.empty(batch, I), torch.empty_like(checked[0])
+    stepper.bind(inside, outside, carried)
+    for t, row in enumerate(x):
+        inside.copy_(row)
+        stepper.step()
+        assert_same_bits({"y": outside}, {"y": want.y[t]})
+    for got, end in zip(carried, want.state, strict=True):
+        assert_same_bits({"state": got}, {"state": end})
+
+
+def test_a_checked_step_leaves_the_given_state_alone() -> None:
+    stepper = Stepper(CELLS[0], _weights(CELLS[0]), L)
+    state = tuple(torch.randn(shape) for shape in stepper.state_shapes)
+    before = [part.clone() for part in state]
+    _, after = stepper(torch.randn(1, I), state)
+    assert all(torch.equal(a, b) for a, b in zip(state, before, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(state, after, strict=True))
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    stepper = Stepper(CELLS[0], _weights(CELLS[0]), L)
+    with pytest.raises(InputError, match="nothing is bound"):
+        stepper.step()
+    with pytest.raises(InputError, match=r"expected x of shape \(1, 6\) and torch.float32 .* got \(1, 5\)"):
+        stepper(torch.zeros(1, 5))
+    with pytest.raises(InputError, match=r"expected x of shape .* torch.float64"):
+        stepper(torch.zeros(1, I, dtype=torch.float64))
+    with pytest.raises(InputError, match="expected x to be dense, got strides"):
+        stepper(torch.zeros(1, 2 * I)[:, ::2])
+    with pytest.raises(InputError, match="expected a tensor for c, got none"):
+        stepper(torch.zeros(1, I), (torch.zeros(L, 1, H),))
+    with pytest.raises(InputError, match="expected 8 weights, 4 for each of 2 layers, got 4"):
+        Stepper(CELLS[0], _weights(CELLS[0])[:4], L)
+    with pytest.raises(
+        InputError, match=r"zoneout for each of the states \('h', 'c'\), or none, got \(0.1,\)"
+    ):
+        Stepper(CELLS[0], _weights(CELLS[0]), L, zoneout=(0.1,))
+    with pytest.raises(InputError, match="reset after the product only"):
+        gru = cells.build("gru", reset_after=False)
+        Stepper(gru, _weights(gru), L)

@@ -1,0 +1,189 @@
+"""What was tested offline is what runs online: equal bits, whatever the threads, batch, chunks or build."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_contract import Problem, outputs_and_gradients
+from native_problems import Sizes, assert_same_bits, engine, problem, rows, run, sizes
+from torch import Tensor
+
+from longspan.kernels import native
+from longspan.kernels.native_library import library
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def _both_builds() -> bool:
+    return library().longspan_isa() == 4
+
+
+def _spoiled(x: Tensor, seed: int) -> Tensor:
+    """Some elements become infinite, NaN or denormal."""
+    generator = torch.Generator().manual_seed(seed)
+    odd = torch.tensor([float("inf"), float("-inf"), float("nan"), 1e-42, -1e-42, 3e38])
+    which = torch.randint(0, 400, x.shape, generator=generator)
+    return torch.where(which < len(odd), odd[which.clamp(max=len(odd) - 1)].to(x.dtype), x)
+
+
+@settings(max_examples=40)
+@given(sizes(), st.integers(2, 4), st.booleans())
+def test_threads_and_builds_change_no_bit(size: Sizes, threads: int, spoiled: bool) -> None:
+    plan, args = problem(size)
+    if spoiled:
+        args = args._replace(x=_spoiled(args.x, size.seed))
+    with engine():
+        want = run(plan, args)
+    with engine(threads):
+        assert_same_bits(run(plan, args), want)
+    if _both_builds():
+        with engine(threads, isa=3):
+            assert_same_bits(run(plan, args), want)
+
+
+@settings(max_examples=25)
+@given(sizes(max_steps=70, max_batch=3, max_hidden=300), st.integers(2, 4), st.booleans())
+def test_sharing_the_units_of_a_step_changes_no_bit(size: Sizes, threads: int, keep: bool) -> None:
+    plan, args = problem(size._replace(training=False, resets=False, hidden=max(size.hidden, 96)))
+    plan = plan._replace(zoneout=(), record=())
+    with engine():
+        want = run(plan, args)
+    weights = [weight.requires_grad_(keep) for weight in args.weights]
+    with engine(threads):
+        assert_same_bits(run(plan, args._replace(weights=weights)), want)
+
+
+@settings(max_examples=40)
+@given(sizes(max_batch=15), st.data())
+def test_a_sequence_does_not_depend_on_its_batch(size: Sizes, data: st.DataObject) -> None:
+    plan, args = problem(size)
+    args = args._replace(x=_spoiled(args.x, size.seed))
+    with engine():
+        want = run(plan, args)
+        order = torch.tensor(data.draw(st.permutations(range(size.batch))))
+        one = data.draw(st.integers(0, size.batch - 1))
+        shuffled, alone = run(plan, rows(args, order)), run(plan, rows(args, [one]))
+    for name, value in want.items():
+        dim = 0 if name.startswith("final") else 1
+        assert_same_bits({name: shuffled[name]}, {name: value.index_select(dim, order)})
+        assert_same_bits({name: alone[name]}, {name: value.narrow(dim, one, 1)})
+
+
+@settings(max_examples=40)
+@given(sizes(max_steps=70), st.data())
+def test_chunks_and_single_steps_are_the_whole(size: Sizes, data: st.DataObject) -> None:
+    plan, args = problem(size)
+    cuts = data.draw(st.lists(st.integers(0, size.steps), max_size=3))
+    if size.steps <= 12 and data.draw(st.booleans()):
+        cuts = list(range(1, size.steps))
+    edges = [0, *sorted(cuts), size.steps]
+    with engine():
+        want = run(plan, args)
+        state, parts = args.state, []
+        for start, end in pairwise(edges):
+            piece = args._replace(
+                x=args.x[start:end],
+                state=state,
+                reset=None if args.reset is None else args.reset[start:end],
+                first_step=args.first_step + start if args.first_step is not None else None,
+            )
+            parts.append(run(plan, piece))
+            state = tuple(parts[-1][f"final {name}"][None] for name in plan.cell.states)
+    for name, value in want.items():
+        got = parts[-1][name] if name.startswith("final") else torch.cat([part[name] for part in parts])
+        assert_same_bits({name: got}, {name: value})
+
+
+@settings(max_examples=40)
+@given(sizes(), st.data(), st.booleans())
+def test_padding_changes_no_bit(size: Sizes, data: st.DataObject, bidirectional: bool) -> None:
+    plan, args = problem(size)
+    lengths = torch.tensor([data.draw(st.integers(0, size.steps)) for _ in range(size.batch)])
+    padding = torch.arange(size.steps)[:, None] >= lengths
+    spoiled = args.x.masked_fill(padding[..., None], float("nan"))
+    if bidirectional:
+        plan = plan._replace(bidirectional=True)
+        twice = tuple(part.repeat(2, 1, 1) for part in args.state)
+        fresh = args.reset_state and tuple(part.repeat(2, 1) for part in args.reset_state)
+        args = args._replace(state=twice, weights=[*args.weights, *args.weights], reset_state=fresh)
+    with engine():
+        whole = native.run(plan._replace(ragged=True), args._replace(x=spoiled, lengths=lengths))
+        for row, length in enumerate(lengths.tolist()):
+            alone = rows(args, [row])
+            reset = None if args.reset is None else alone.reset[:length]
+            trimmed = native.run(plan, alone._replace(x=alone.x[:length], reset=reset))
+            got = {"y": whole.y[:length, row], **{n: v[:, row] for n, v in enumerate_states(whole.state)}}
+            want = {"y": trimmed.y[:, 0], **{n: v[:, 0] for n, v in enumerate_states(trimmed.state)}}
+            got |= {n: v[:, :, row, :length] for n, v in whole.record.items()}
+            want |= {n: v[:, :, 0] for n, v in trimmed.record.items()}
+            assert_same_bits(got, want)
+            assert not whole.y[length:, row].any()
+            assert not any(value[:, :, row, length:].any() for value in whole.record.values())
+
+
+def enumerate_states(state: tuple[Tensor, ...]) -> list[tuple[str, Tensor]]:
+    return [(f"final {number}", part) for number, part in enumerate(state)]
+
+
+@settings(max_examples=30)
+@given(sizes(max_batch=20), st.integers(2, 4), st.booleans())
+def test_threads_and_builds_change_no_bit_of_a_gradient(size: Sizes, threads: int, ragged: bool) -> None:
+    plan, args = problem(size)
+    if ragged:
+        generator = torch.Generator().manual_seed(size.seed)
+        lengths = torch.randint(0, size.steps + 1, (size.batch,), generator=generator)
+        plan, args = plan._replace(ragged=True), args._replace(lengths=lengths)
+
+    def cotangents(name: str, like: Tensor) -> Tensor:
+        own = torch.Generator().manual_seed(sum(name.encode()))
+        return torch.randn(like.shape, generator=own)
+
+    case = Problem(plan, args, cotangents)
+    with engine():
+        want = outputs_and_gradients(native.run, case)
+    with engine(threads):
+        assert_same_bits(outputs_and_gradients(native.run, case), want)
+    if _both_builds():
+        with engine(threads, isa=3):
+            assert_same_bits(outputs_and_gradients(native.run, case), want)
+
+
+@settings(max_examples=10)
+@given(sizes(), st.integers(1, 2))
+def test_results_without_a_tape_are_those_with_one(size: Sizes, threads: int) -> None:
+    plan, args = problem(size)
+    with engine(threads):
+        want = run(plan, args)
+        got = run(plan, args._replace(weights=[weight.requires_grad_() for weight in args.weights]))
+    assert_same_bits(got, want)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="sets the control register of x86")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_caller_that_flushes_denormals_changes_no_bit(threads: int) -> None:
+    plan, args = problem(Sizes(5, 6, 7, 33, "lstm", (), False, False, 3))
+    args = args._replace(x=args.x * 1e-41, state=tuple(part * 1e-41 for part in args.state))
+    args = args._replace(
+        weights=[weight * 0.3 for weight in args.weights[:2]] + [w * 0 for w in args.weights[2:]]
+    )
+    with engine(threads):
+        want = run(plan, args)
+        assert any(((v != 0) & (v.abs() < 1e-38)).any() for v in want.values()), "nothing to lose"
+        assert torch.set_flush_denormal(True)
+        try:
+            got = run(plan, args)
+            assert (torch.tensor([1e-40]) * 0.5).item() == 0, "the caller's own setting is still there"
+        finally:
+            torch.set_flush_denormal(False)
+    assert_same_bits(got, want)
+
+
+def test_the_engine_says_which_build_it_runs() -> None:
+    assert library().longspan_isa() in (3, 4, 8)
+    assert isinstance(library(), ctypes.CDLL)
