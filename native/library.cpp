@@ -19,12 +19,8 @@ namespace {
 class StandardArithmetic {
   public:
 #if defined(__x86_64__)
-    StandardArithmetic() : saved_(_mm_getcsr()) {
-        _mm_setcsr(0x1f80);
-    }
-    ~StandardArithmetic() {
-        _mm_setcsr(saved_);
-    }
+    StandardArithmetic() : saved_(_mm_getcsr()) { _mm_setcsr(0x1f80); }
+    ~StandardArithmetic() { _mm_setcsr(saved_); }
 
   private:
     unsigned saved_;
@@ -33,9 +29,7 @@ class StandardArithmetic {
         asm volatile("mrs %0, fpcr" : "=r"(saved_));
         asm volatile("msr fpcr, %0" ::"r"(std::uint64_t{0}));
     }
-    ~StandardArithmetic() {
-        asm volatile("msr fpcr, %0" ::"r"(saved_));
-    }
+    ~StandardArithmetic() { asm volatile("msr fpcr, %0" ::"r"(saved_)); }
 
   private:
     std::uint64_t saved_;
