@@ -21,6 +21,7 @@ __all__ = ["Wishes", "choose_anchor", "choose_context", "describe_plan", "plan_f
 _LONGEST_SEASON = 750  # a longer one costs more than it tells; the calendar features still know it
 _SHORTEST_CONTEXT, _USUAL_CONTEXT = 8, 168
 _FEW_SERIES = 8
+_UNITS_FOR_FEW, _UNITS = 32, 64  # a larger network learns the noise of one series by heart
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Wishes:
     head: str = "quantile"
     decoding: Decoding = "direct"
     encoder: str = "lstm"
-    hidden_size: int = 64
+    hidden_size: int | None = None
     num_layers: int = 1
     dropout: float = 0.0
     encoder_options: tuple[tuple[str, bool], ...] = ()
@@ -81,7 +82,7 @@ def plan_forecaster(
         step_size=features.step_size + _covariates(panel, "known", "past", "static"),
         future_size=features.future_size + _covariates(panel, "known", "static"),
         encoder=wishes.encoder,
-        hidden_size=wishes.hidden_size,
+        hidden_size=wishes.hidden_size or (_UNITS_FOR_FEW if len(panel) <= _FEW_SERIES else _UNITS),
         num_layers=wishes.num_layers,
         dropout=wishes.dropout,
         encoder_options=dict(wishes.encoder_options),

@@ -61,7 +61,9 @@ class _Forecasting(Options):
     )
     encoder: str = option("lstm", "lstm, gru or rnn", group="Model")
     variant: tuple[Variant, ...] = option((), "variants of the lstm", group="Model")
-    hidden: int = option(64, "units of a layer", group="Model", ge=1, le=65536)
+    hidden: int | None = option(
+        None, "units of a layer; 32 for few series, 64 for many", group="Model", ge=1, le=65536
+    )
     layers: int = option(1, "layers of the encoder", group="Model", ge=1, le=64)
     dropout: float = option(0.0, "dropout in the decoder and between layers", group="Model", ge=0, lt=1)
     context: int | None = option(
