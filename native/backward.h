@@ -23,6 +23,71 @@ struct Gradients {
     T* outside[8];  // gradients that the caller gives to gates and sums, in whole blocks
 };
 
+// The product of R rows with all G gates, each gate one chain, side by side, then added up in their order:
+// where too few columns or rows would leave a gate alone with too few chains to hide the latency of a sum.
+// d[row] + gate * width are the gradients of the sums, V native vectors of the panel from `first` on.
+template <class T, int R, int G, int V>
+void gates_tile(const T* const* d, Index width, const Packed<T>& matrix, Index units, Index panel,
+                Index first, T* const* out) {
+    Vec<T> sum[R][G][V];
+    const T* weights[G];
+    const Index stride = matrix.width(panel);
+    LONGSPAN_UNROLL
+    for (int gate = 0; gate < G; ++gate) {
+        weights[gate] = matrix.at(panel, gate * units) + first * lanes<T>;
+        LONGSPAN_UNROLL
+        for (int r = 0; r < R; ++r) {
+            LONGSPAN_UNROLL
+            for (int v = 0; v < V; ++v) sum[r][gate][v] = splat<T>(0);
+        }
+    }
+    for (Index k = 0; k < units; ++k) {
+        LONGSPAN_UNROLL
+        for (int gate = 0; gate < G; ++gate) {
+            LONGSPAN_UNROLL
+            for (int v = 0; v < V; ++v) {
+                const Vec<T> weight = load<T>(weights[gate] + k * stride + v * lanes<T>);
+                LONGSPAN_UNROLL
+                for (int r = 0; r < R; ++r)
+                    sum[r][gate][v] = fma(splat<T>(d[r][gate * width + k]), weight, sum[r][gate][v]);
+            }
+        }
+    }
+    LONGSPAN_UNROLL
+    for (int r = 0; r < R; ++r) {
+        LONGSPAN_UNROLL
+        for (int v = 0; v < V; ++v) {
+            Vec<T> total = sum[r][0][v];
+            LONGSPAN_UNROLL
+            for (int gate = 1; gate < G; ++gate) total += sum[r][gate][v];
+            store<T>(out[r] + panel * 4 * block + (first + v) * lanes<T>, total);
+        }
+    }
+}
+
+// One row with panels of any width.
+template <class T, int G>
+void gates_row(const T* d, Index width, const Packed<T>& matrix, Index units, Share panels, T* out) {
+    for (Index panel = panels.from; panel < panels.to; ++panel) {
+        const Index natives = matrix.width(panel) / lanes<T>;
+        Index first = 0;
+        for (; first + 4 <= natives; first += 4)
+            gates_tile<T, 1, G, 4>(&d, width, matrix, units, panel, first, &out);
+        for (; first < natives; ++first) gates_tile<T, 1, G, 1>(&d, width, matrix, units, panel, first, &out);
+    }
+}
+
+// Rows with a matrix of a single block of columns.
+template <class T, int G>
+void gates_block(Index count, const T* const* d, Index width, const Packed<T>& matrix, Index units,
+                 T* const* out) {
+    for (Index first = 0; first < block / lanes<T>; ++first) {
+        Index r = 0;
+        for (; r + 4 <= count; r += 4) gates_tile<T, 4, G, 1>(d + r, width, matrix, units, 0, first, out + r);
+        for (; r < count; ++r) gates_tile<T, 1, G, 1>(d + r, width, matrix, units, 0, first, out + r);
+    }
+}
+
 template <class T>
 class Backward {
   public:
@@ -30,29 +95,38 @@ class Backward {
         : call_(call), p_(*call.problem), s_(call.shape), in_(*call.gradients), at_(call), lstm_(call) {
         w_hh_ = {at_.work + call.work.w_hh, s_.gates * s_.H, s_.h_width / block};
         w_hr_ = {at_.work + call.work.w_hr, s_.P, s_.width / block};
+        by_units_ = found_by_units();
+        panels_ = {0, (w_hh_.vectors + 3) / 4};
+        panels_hr_ = {0, (w_hr_.vectors + 3) / 4};
+        units_ = {0, s_.width};
     }
 
-    void run(const Group& group) {
-        for (Index k = 0; k < group.count; ++k) begin(group.place[k]);
-        for (Index step = p_.steps - 1; step >= 0; --step) {
-            Group now;
-            for (Index k = 0; k < group.count; ++k)
-                if (call_.active(group.place[k], step)) now.place[now.count++] = group.place[k];
+    // Steps [from, to) of sequences whose later steps are done; their rows lie in the chunk from its
+    // beginning.
+    void run(const Group& group, Share steps) {
+        first_ = steps.from;
+        for (Index step = steps.to - 1; step >= steps.from; --step) {
+            const Group now = active(group, step);
             if (now.count > 0) retreat(now, step);
         }
     }
 
-  private:
-    const Call& call_;
-    const longspan_problem& p_;
-    const Shape& s_;
-    const longspan_gradients& in_;
-    Place<T> at_;
-    LstmForm<T> lstm_;
-    Packed<T> w_hh_, w_hr_;
+    // All threads on the same sequences; see Forward::run_shared.
+    void run_shared(const Group& group, Share steps, int thread, int threads) {
+        first_ = steps.from;
+        for (Index step = steps.to - 1; step >= steps.from; --step) {
+            const Group now = active(group, step);
+            if (now.count > 0) retreat_shared(now, step, thread, threads);
+        }
+    }
 
-    int states() const { return s_.lstm ? 2 : 1; }
-    Index state_width(int which) const { return which == 0 ? s_.P : s_.H; }
+    // This thread takes its units from here on.
+    void take_units(int thread, int threads) {
+        panels_ = share(panels_.to, thread, threads);
+        panels_hr_ = share(panels_hr_.to, thread, threads);
+        units_ = {panels_.from * 4 * block, panels_.to * 4 * block};
+        if (units_.to > s_.width) units_.to = s_.width;
+    }
 
     void begin(Index place) const {
         const Gradients<T> own(at_, place);
@@ -68,12 +142,110 @@ class Backward {
         }
     }
 
+  private:
+    const Call& call_;
+    const longspan_problem& p_;
+    const Shape& s_;
+    const longspan_gradients& in_;
+    Place<T> at_;
+    LstmForm<T> lstm_;
+    Packed<T> w_hh_, w_hr_;
+    Share panels_, panels_hr_;  // of the products: all, or those of this thread
+    Units units_;               // that these panels are about
+    bool by_units_ = false;
+    Index first_ = 0;  // step of the first row of the chunk
+
+    Group active(const Group& group, Index step) const {
+        if (p_.lengths == nullptr) return group;
+        Group now;
+        for (Index k = 0; k < group.count; ++k)
+            if (call_.active(group.place[k], step)) now.place[now.count++] = group.place[k];
+        return now;
+    }
+
+    int states() const { return s_.lstm ? 2 : 1; }
+    Index state_width(int which) const { return which == 0 ? s_.P : s_.H; }
+
+    // Row of a step and place in a region of the chunk.
+    T* ring(Index region, Index width, Index step, Index place) const {
+        return at_.work + region + ((step - first_) * p_.batch + place) * width;
+    }
+    T* d_sums(Index step, Index place) const {
+        return ring(call_.work.d_sums, s_.chains * s_.width, step, place);
+    }
+
     void retreat(const Group& now, Index step) {
+        if (by_units()) {
+            for (Index k = 0; k < now.count; ++k) {
+                arrive_plain(step, now.place[k]);
+                pointwise(step, now.place[k]);
+            }
+            recur(now, step);
+            for (Index k = 0; k < now.count; ++k) leave_plain(step, now.place[k]);
+            return;
+        }
         for (Index k = 0; k < now.count; ++k) arrive(step, now.place[k]);
         if (s_.projection) unproject(now, step);
         for (Index k = 0; k < now.count; ++k) pointwise(step, now.place[k]);
         recur(now, step);
         for (Index k = 0; k < now.count; ++k) leave(step, now.place[k]);
+    }
+
+    void retreat_shared(const Group& now, Index step, int thread, int threads) {
+        const Share own = share(now.count, thread, threads);
+        if (by_units()) {
+            for (Index k = 0; k < now.count; ++k) {
+                arrive_plain(step, now.place[k]);
+                pointwise(step, now.place[k]);
+            }
+            call_.meet();
+            recur(now, step);
+            for (Index k = 0; k < now.count; ++k) leave_plain(step, now.place[k]);
+            return;
+        }
+        const Units mine = units_;
+        units_ = {0, s_.width};
+        for (Index k = own.from; k < own.to; ++k) arrive(step, now.place[k]);
+        if (s_.projection) {
+            call_.meet();
+            unproject(now, step);
+            call_.meet();
+        }
+        for (Index k = own.from; k < own.to; ++k) pointwise(step, now.place[k]);
+        units_ = mine;
+        call_.meet();
+        recur(now, step);
+        call_.meet();
+        for (Index k = own.from; k < own.to; ++k) leave(step, now.place[k]);
+    }
+
+    // Whether a step asks for no more than its own units, and gradients go through the product alone.
+    bool by_units() const { return by_units_; }
+
+    bool found_by_units() const {
+        for (int which = 0; which < LONGSPAN_RECORDS; ++which)
+            if (in_.record[which] != nullptr) return false;
+        return !(s_.norm || s_.projection || s_.hold || s_.drop) && p_.reset == nullptr;
+    }
+
+    void arrive_plain(Index step, Index place) const {
+        if (in_.y == nullptr) return;
+        const T* d_y =
+            static_cast<const T*>(in_.y) + call_.time(step) * in_.y_time + call_.order[place] * in_.y_batch;
+        const Index to = units_.to < s_.H ? units_.to : s_.H;
+        add(d_y + units_.from, to - units_.from, Gradients<T>(at_, place).h + units_.from);
+    }
+
+    void leave_plain(Index step, Index place) const {
+        const Gradients<T> own(at_, place);
+        if (s_.gru)
+            each_vector<T>(
+                units_, [&](Index k) { store<T>(own.h + k, load<T>(own.h + k) + load<T>(own.direct + k)); });
+        if (step != call_.first(place)) return;
+        const Index to = units_.to < s_.H ? units_.to : s_.H, start = call_.order[place] * s_.H + units_.from;
+        for (int which = 0; which < states(); ++which)
+            copy((which == 0 ? own.h : own.c) + units_.from, to - units_.from,
+                 static_cast<T*>(in_.initial[which]) + start);
     }
 
     static void add(const T* from, Index count, T* to) {
@@ -106,6 +278,7 @@ class Backward {
         const T* more = at_.recorded(in_.record[LONGSPAN_RECORD_H], step, place, s_.P);
         if (more != nullptr) add(more, s_.P, own.h);
         split(0, step, place, own.h, own.hold, own.direct, own.new_h);
+        if (s_.projection) copy(own.new_h, s_.h_width, ring(call_.work.d_h, s_.h_width, step, place));
         if (!s_.lstm) return;
         more = at_.recorded(in_.record[LONGSPAN_RECORD_C], step, place, s_.H);
         if (more != nullptr) add(more, s_.H, own.c);
@@ -116,14 +289,11 @@ class Backward {
         const T* rows[most_rows];
         T* out[most_rows];
         for (Index k = 0; k < now.count; ++k) {
-            const Gradients<T> own(at_, now.place[k]);
-            T* kept = at_.work + call_.work.d_h.at(step, now.place[k]);
-            copy(own.new_h, s_.h_width, kept);
-            rows[k] = kept;
-            out[k] = own.shown;
+            rows[k] = ring(call_.work.d_h, s_.h_width, step, now.place[k]);
+            out[k] = Gradients<T>(at_, now.place[k]).shown;
         }
         const Product<T> job{{{rows, w_hr_, 0, s_.P}, {}}, 1, nullptr, Begin::zero, End::store, {1, 0, 0}};
-        multiply<T>(now.count, job, 0, (w_hr_.vectors + 3) / 4, out);
+        multiply<T>(now.count, job, panels_hr_.from, panels_hr_.to, out);
     }
 
     // What the caller gives to gate or sum number `which`, in whole blocks; NULL for nothing.
@@ -138,70 +308,88 @@ class Backward {
 
     void pointwise(Index step, Index place) {
         const Gradients<T> own(at_, place);
-        const T *gate[4], *pre[4];
-        for (int k = 0; k < 4; ++k) {
+        const T *gate[4] = {}, *pre[4] = {};
+        for (int k = 0; !by_units() && k < 4; ++k) {
             gate[k] = outside(LONGSPAN_RECORD_GATE + k, step, place, own);
             pre[k] = outside(LONGSPAN_RECORD_PRE + k, step, place, own);
         }
         const T* gates = at_.gates(step, place);
-        T* d_sums = at_.d_sums(step, place);
+        T* sums = d_sums(step, place);
+        const T* d_h = by_units() ? own.h : own.new_h;
         if (s_.lstm) {
             const WorkLayout& w = call_.work;
-            T* new_c = s_.peephole ? at_.work + w.new_c.at(step, place) : s_.norm ? own.new_c : nullptr;
-            T* unit_c = s_.norm ? at_.work + w.product_c.at(step, place) : nullptr;
-            T* d_unit_c = s_.norm ? at_.work + w.d_product_c.at(step, place) : nullptr;
-            const T* shown = s_.projection ? own.shown : own.new_h;
-            lstm_backward<T>(lstm_, {gates,
-                                     d_sums,
-                                     at_.c(step, place),
-                                     shown,
-                                     own.c,
-                                     {gate[0], gate[1], gate[2], gate[3]},
-                                     {pre[0], pre[1], pre[2], pre[3]},
-                                     new_c,
-                                     unit_c,
-                                     d_unit_c,
-                                     own.spare});
+            T* new_c = s_.peephole ? ring(w.new_c, s_.width, step, place) : s_.norm ? own.new_c : nullptr;
+            T* unit_c = s_.norm ? ring(w.product_c, s_.width, step, place) : nullptr;
+            T* d_unit_c = s_.norm ? ring(w.d_product_c, s_.width, step, place) : nullptr;
+            const LstmBackward<T> row{gates,
+                                      sums,
+                                      at_.c(step, place),
+                                      s_.projection ? own.shown : d_h,
+                                      own.c,
+                                      {gate[0], gate[1], gate[2], gate[3]},
+                                      {pre[0], pre[1], pre[2], pre[3]},
+                                      new_c,
+                                      unit_c,
+                                      d_unit_c,
+                                      own.spare};
+            lstm_backward<T>(lstm_, row, units_);
             if (s_.norm) unnormalise(step, place);
         } else if (s_.gru) {
-            gru_backward<T>(s_.width, gates, d_sums, at_.h(step, place), own.new_h, gate, pre, own.spare);
-            add(own.spare, s_.width, own.direct);
+            T* direct = by_units() ? own.direct : own.spare;
+            gru_backward<T>(s_.width, units_, gates, sums, at_.h(step, place), d_h, gate, pre, direct);
+            if (!by_units()) add(own.spare, s_.width, own.direct);
         } else {
-            rnn_backward<T>((p_.options & LONGSPAN_RELU) != 0, s_.width, gates, d_sums, own.new_h, gate[0],
-                            pre[0]);
+            rnn_backward<T>((p_.options & LONGSPAN_RELU) != 0, units_, gates, sums, d_h, gate[0], pre[0]);
         }
     }
 
     // From the gradients of the sums to those of the two products, before their normalisation.
     void unnormalise(Index step, Index place) const {
         const WorkLayout& w = call_.work;
-        const T *sums = at_.d_sums(step, place), *scale = at_.scale(step, place);
+        const T *sums = d_sums(step, place), *scale = at_.scale(step, place);
         const auto through = [&](Index gain, const T* unit, T factor, T* to) {
             const T* gains = at_.work + gain;
             each_vector<T>(s_.gates * s_.width,
                            [&](Index k) { store<T>(to + k, load<T>(sums + k) * load<T>(gains + k)); });
             normalise_backward<T>(unit, to, factor, s_.gates, s_.H, s_.width, to);
         };
-        through(w.gain_ih, at_.unit_x(step, place), scale[0], at_.work + w.d_unit_x.at(step, place));
-        through(w.gain_hh, at_.unit_h(step, place), scale[1], at_.work + w.d_unit_h.at(step, place));
+        through(w.gain_ih, at_.unit_x(step, place), scale[0],
+                ring(w.d_unit_x, s_.gates * s_.width, step, place));
+        through(w.gain_hh, at_.unit_h(step, place), scale[1],
+                ring(w.d_unit_h, s_.gates * s_.width, step, place));
     }
+
+    // Gradients of the sums of one step that belong to the recurrent product, and where it goes.
+    const T* recurrent_sums(Index step, Index place) const {
+        return s_.norm ? ring(call_.work.d_unit_h, s_.gates * s_.width, step, place) : d_sums(step, place);
+    }
+    T* recurrent_out(Index place) const {
+        const Gradients<T> own(at_, place);
+        return by_units() ? own.h : own.product;
+    }
+    Index chain_of(Index gate) const { return gate == s_.gates - 1 ? s_.chains - 1 : gate; }
 
     // Through the recurrent product: one chain a gate, added up in the order of the gates.
     void recur(const Group& now, Index step) const {
+        if (now.count == 1 && !s_.gru) {
+            const T* d = recurrent_sums(step, now.place[0]);
+            T* out = recurrent_out(now.place[0]);
+            if (s_.gates == 4) return gates_row<T, 4>(d, s_.width, w_hh_, s_.H, panels_, out);
+            if (s_.gates == 3) return gates_row<T, 3>(d, s_.width, w_hh_, s_.H, panels_, out);
+            return gates_row<T, 1>(d, s_.width, w_hh_, s_.H, panels_, out);
+        }
         const T* rows[most_rows];
         T* out[most_rows];
+        for (Index k = 0; k < now.count; ++k) {
+            rows[k] = recurrent_sums(step, now.place[k]);
+            out[k] = recurrent_out(now.place[k]);
+        }
+        const T* from[most_rows];
         for (Index gate = 0; gate < s_.gates; ++gate) {
-            const Index chain = gate == s_.gates - 1 ? s_.chains - 1 : gate;
-            for (Index k = 0; k < now.count; ++k) {
-                const Index place = now.place[k];
-                const T* from =
-                    s_.norm ? at_.work + call_.work.d_unit_h.at(step, place) : at_.d_sums(step, place);
-                rows[k] = from + chain * s_.width;
-                out[k] = Gradients<T>(at_, place).product;
-            }
-            const Product<T> job{{{rows, w_hh_, gate * s_.H, s_.H}, {}}, 1,        nullptr, Begin::zero,
+            for (Index k = 0; k < now.count; ++k) from[k] = rows[k] + chain_of(gate) * s_.width;
+            const Product<T> job{{{from, w_hh_, gate * s_.H, s_.H}, {}}, 1,        nullptr, Begin::zero,
                                  gate == 0 ? End::store : End::add,      {1, 0, 0}};
-            multiply<T>(now.count, job, 0, (w_hh_.vectors + 3) / 4, out);
+            multiply<T>(now.count, job, panels_.from, panels_.to, out);
         }
     }
 
@@ -227,17 +415,5 @@ class Backward {
         }
     }
 };
-
-template <class T>
-void backward(const Call& call, int thread, int threads) {
-    Backward<T> loop(call);
-    Group group;
-    for (Index place = thread; place < call.problem->batch; place += threads) {
-        group.place[group.count++] = place;
-        if (group.count < most_rows && place + threads < call.problem->batch) continue;
-        loop.run(group);
-        group.count = 0;
-    }
-}
 
 }  // namespace longspan::LONGSPAN_ISA

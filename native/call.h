@@ -12,12 +12,17 @@ struct Call {
     Shape shape;
     TapeLayout tape;
     WorkLayout work;
-    const Index* order;   // the sequence at each place, the longest first
-    const Index* length;  // its length
-    Index real;           // steps of all sequences together
-    // Where threads that share out the units of a step wait for each other; NULL where they share sequences.
-    void (*meet)(void* barrier);
+    const Index* order;           // the sequence at each place, the longest first
+    const Index* length;          // its length
+    Index real;                   // steps of all sequences together
+    bool by_units;                // threads share out the units of a step, not the sequences
+    void (*wait)(void* barrier);  // NULL where there is one thread
     void* barrier;
+
+    // All threads of the call wait here for each other.
+    LONGSPAN_INLINE void meet() const {
+        if (wait != nullptr) wait(barrier);
+    }
 
     LONGSPAN_INLINE bool reverse() const { return problem->reverse != 0; }
     // Step s of the processing is element time(s) of the sequence.
@@ -47,14 +52,12 @@ struct Call {
     }
 };
 
-// A phase is run by all threads, and is over before the next begins.
-enum class Phase { pack, forward, pack_backward, backward, sums };
-
-using Run = void (*)(const Call& call, Phase phase, int thread, int threads);
+// Run by all threads of a call at the same time.
+using Run = void (*)(const Call& call, int thread, int threads);
 using Activate = void (*)(int function, int type, Index count, const void* in, void* out);
 
 struct Engine {
-    Run run;
+    Run forward, backward;
     Activate activate;
 };
 

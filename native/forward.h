@@ -24,6 +24,7 @@ class Forward {
         w_hh_ = {at_.work + call.work.w_hh, s_.P, vectors};
         w_hr_ = {at_.work + call.work.w_hr, s_.H, s_.h_width / block};
         panels_ = {0, (vectors + 3) / 4};
+        panels_hr_ = {0, (w_hr_.vectors + 3) / 4};
         units_ = {0, s_.width};
         const longspan_results& out = *call.results;
         for (int gate = 0; gate < 4; ++gate) {
@@ -33,17 +34,21 @@ class Forward {
         }
     }
 
+    // Rows that are kept for no one else lie where this thread has them to itself.
+    void take_rows(int thread) { at_.thread = thread; }
+
     void run(Group& group) {
         for (Index k = 0; k < group.count; ++k) begin(group.place[k]);
-        const bool ahead = group.count < 4 && p_.batch <= ahead_batch && p_.steps > 1 && !s_.norm;
+        const bool ahead = goes_ahead(group);
         for (Index step = 0; step < p_.steps; ++step) {
             if (ahead && step % ahead_steps == 0) project_ahead(group, step);
             advance(group, step, ahead);
         }
     }
 
-    // All threads on the same sequences, each with its own units; they meet after every step. The first one
-    // writes the results of a step while the others are in the next, which touches no row that it reads.
+    // All threads on the same sequences, each with its own units, or its own sequences where a step needs a
+    // whole row; they meet in between. What the last meeting leaves to do touches no row that others read
+    // next.
     void run_shared(Group& group, int thread, int threads) {
         const Index blocks = s_.width / block,
                     whole = s_.gates == 4 ? 1 : 4;  // blocks that fill whole panels
@@ -51,21 +56,14 @@ class Forward {
         const Index last = mine.to * whole < blocks ? mine.to * whole : blocks;
         units_ = {mine.from * whole * block, last * block};
         panels_ = {mine.from * whole * s_.gates / 4, (last * s_.gates + 3) / 4};
-        for (Index k = 0; thread == 0 && k < group.count; ++k) begin(group.place[k]);
-        call_.meet(call_.barrier);
-        const bool ahead = p_.steps > 1;
+        panels_hr_ = share(panels_hr_.to, thread, threads);
+        const Share own = share(group.count, thread, threads);
+        for (Index k = own.from; k < own.to; ++k) begin(group.place[k]);
+        call_.meet();
+        const bool ahead = goes_ahead(group);
         for (Index step = 0; step < p_.steps; ++step) {
             if (ahead && step % ahead_steps == 0) project_ahead(group, step);
-            const T *x[most_rows], *h[most_rows];
-            T* sums[most_rows];
-            for (Index k = 0; k < group.count; ++k) {
-                const Index place = group.place[k];
-                x[k] = at_.x(step, place), h[k] = at_.h(step, place), sums[k] = at_.gates(step, place);
-            }
-            products(group, x, h, sums, ahead);
-            for (Index k = 0; k < group.count; ++k) pointwise(step, group.place[k]);
-            call_.meet(call_.barrier);
-            for (Index k = 0; thread == 0 && k < group.count; ++k) finish(step, group.place[k]);
+            advance_shared(group, step, ahead, thread, threads);
         }
     }
 
@@ -77,8 +75,8 @@ class Forward {
     LstmForm<T> lstm_;
     Packed<T> w_ih_, w_hh_, w_hr_;
     bool wants_pre_ = false;
-    Share panels_;  // of the products, and the units that they are about: all, or those of this thread
-    Units units_;
+    Share panels_, panels_hr_;  // of the products: all, or those of this thread
+    Units units_;               // that these panels are about
 
     Columns columns() const { return {s_.gates, s_.width, s_.gates - 1}; }
     Columns recurrent_columns() const { return {s_.gates, s_.width, s_.chains - 1}; }
@@ -133,37 +131,100 @@ class Forward {
         }
     }
 
-    void advance(const Group& group, Index step, bool ahead) {
-        Group now;
+    bool goes_ahead(const Group& group) const {
+        return group.count < 4 && p_.batch <= ahead_batch && p_.steps > 1 && !s_.norm;
+    }
+
+    struct Inputs {
         const T *x[most_rows], *h[most_rows];
         T* sums[most_rows];
-        for (Index k = 0; k < group.count; ++k) {
-            const Index place = group.place[k];
-            if (!call_.active(place, step)) continue;
+    };
+
+    // Sequences [own.from, own.to) of those that are active, before the products of a step.
+    void arrive(const Group& now, Index step, Share own) const {
+        for (Index k = own.from; k < own.to; ++k) {
+            const Index place = now.place[k];
             if (call_.resets(step, place)) start_anew(step, place);
-            if (s_.drop) {
-                const T *row = at_.h(step, place), *factor = at_.drop(place);
-                T* seen = at_.seen(step, place);
-                each_vector<T>(s_.h_width,
-                               [&](Index u) { store<T>(seen + u, load<T>(row + u) * load<T>(factor + u)); });
-            }
-            x[now.count] = at_.x(step, place);
-            h[now.count] = at_.seen(step, place);
-            sums[now.count] = at_.gates(step, place);
-            now.place[now.count++] = place;
+            if (!s_.drop) continue;
+            const T *row = at_.h(step, place), *factor = at_.drop(place);
+            T* seen = at_.seen(step, place);
+            each_vector<T>(s_.h_width,
+                           [&](Index u) { store<T>(seen + u, load<T>(row + u) * load<T>(factor + u)); });
         }
-        if (now.count == 0) return;
+    }
+
+    Group active(const Group& group, Index step) const {
+        if (p_.lengths == nullptr) return group;
+        Group now;
+        for (Index k = 0; k < group.count; ++k)
+            if (call_.active(group.place[k], step)) now.place[now.count++] = group.place[k];
+        return now;
+    }
+
+    void every_product(const Group& now, Index step, bool ahead) const {
+        Inputs in;
+        for (Index k = 0; k < now.count; ++k) {
+            const Index place = now.place[k];
+            in.x[k] = at_.x(step, place), in.h[k] = at_.seen(step, place),
+            in.sums[k] = at_.gates(step, place);
+        }
         if (s_.norm)
-            normalised_products(now, step, x, h);
+            separate_products(now, step, in);
         else
-            products(now, x, h, sums, ahead);
-        for (Index k = 0; k < now.count; ++k) pointwise(step, now.place[k]);
+            products(now, in, ahead);
+    }
+
+    void advance(const Group& group, Index step, bool ahead) {
+        const Group now = active(group, step);
+        if (now.count == 0) return;
+        arrive(now, step, {0, now.count});
+        every_product(now, step, ahead);
+        for (Index k = 0; k < now.count; ++k) {
+            if (s_.norm) normalise_products(step, now.place[k]);
+            pointwise(step, now.place[k]);
+        }
         if (s_.projection) project(now, step);
         for (Index k = 0; k < now.count; ++k) finish(step, now.place[k]);
     }
 
-    void products(const Group& now, const T* const* x, const T* const* h, T* const* sums, bool ahead) const {
-        const Operand<T> input{x, w_ih_, 0, s_.I}, recurrent{h, w_hh_, 0, s_.P};
+    void advance_shared(const Group& group, Index step, bool ahead, int thread, int threads) {
+        const Group now = active(group, step);
+        if (now.count == 0) return;
+        const Share own = share(now.count, thread, threads);
+        if (s_.drop || p_.reset != nullptr) {
+            arrive(now, step, own);
+            call_.meet();
+        }
+        every_product(now, step, ahead);
+        if (by_units()) {
+            for (Index k = 0; k < now.count; ++k) pointwise(step, now.place[k]);
+            call_.meet();
+            for (Index k = own.from; k < own.to; ++k) finish(step, now.place[k]);
+            return;
+        }
+        call_.meet();
+        const Units mine = units_;
+        units_ = {0, s_.width};
+        for (Index k = own.from; k < own.to; ++k) {
+            if (s_.norm) normalise_products(step, now.place[k]);
+            pointwise(step, now.place[k]);
+        }
+        units_ = mine;
+        if (s_.projection) {
+            call_.meet();
+            project(now, step);
+            call_.meet();
+        }
+        for (Index k = own.from; k < own.to; ++k) finish(step, now.place[k]);
+        call_.meet();
+    }
+
+    // Whether the pointwise part of a step asks for no more than the units of its own.
+    bool by_units() const { return !(s_.norm || s_.projection || s_.hold || wants_pre_); }
+
+    void products(const Group& now, const Inputs& in, bool ahead) const {
+        const Operand<T> input{in.x, w_ih_, 0, s_.I}, recurrent{in.h, w_hh_, 0, s_.P};
+        T* const* sums = in.sums;
         if (!s_.gru && !ahead) {
             const Product<T> job{{input, recurrent}, 2, at_.bias(), Begin::bias, End::store, columns()};
             return multiply<T>(now.count, job, panels_.from, panels_.to, sums);
@@ -180,30 +241,31 @@ class Forward {
     }
 
     // Layer normalisation: each product by itself, then a_x N(W x) + a_h N(U h) + b.
-    void normalised_products(const Group& now, Index step, const T* const* x, const T* const* h) const {
+    void separate_products(const Group& now, Index step, const Inputs& in) const {
         T *unit_x[most_rows], *unit_h[most_rows];
         for (Index k = 0; k < now.count; ++k) {
             unit_x[k] = at_.unit_x(step, now.place[k]);
             unit_h[k] = at_.unit_h(step, now.place[k]);
         }
-        const Product<T> input{{{x, w_ih_, 0, s_.I}, {}}, 1, nullptr, Begin::zero, End::store, columns()};
-        const Product<T> recurrent{{{h, w_hh_, 0, s_.P}, {}}, 1, nullptr, Begin::zero, End::store, columns()};
+        const Product<T> input{{{in.x, w_ih_, 0, s_.I}, {}}, 1, nullptr, Begin::zero, End::store, columns()};
+        const Product<T> recurrent{
+            {{in.h, w_hh_, 0, s_.P}, {}}, 1, nullptr, Begin::zero, End::store, columns()};
         multiply<T>(now.count, input, panels_.from, panels_.to, unit_x);
         multiply<T>(now.count, recurrent, panels_.from, panels_.to, unit_h);
+    }
+
+    void normalise_products(Index step, Index place) const {
         const T *gain_x = at_.work + call_.work.gain_ih, *gain_h = at_.work + call_.work.gain_hh;
-        for (Index k = 0; k < now.count; ++k) {
-            T* scale = at_.scale(step, now.place[k]);
-            scale[0] = normalise<T>(unit_x[k], s_.gates, s_.H, s_.width, unit_x[k]);
-            scale[1] = normalise<T>(unit_h[k], s_.gates, s_.H, s_.width, unit_h[k]);
-            T* sums = at_.gates(step, now.place[k]);
-            for (Index gate = 0; gate < s_.gates; ++gate) {
-                for (Index u = 0; u < s_.width; u += lanes<T>) {
-                    const Index j = gate * s_.width + u;
-                    const Vec<T> bias =
-                        load<T>(at_.bias() + (u / block * s_.gates + gate) * block + u % block);
-                    const Vec<T> part = fma(load<T>(gain_h + j), load<T>(unit_h[k] + j), bias);
-                    store<T>(sums + j, fma(load<T>(gain_x + j), load<T>(unit_x[k] + j), part));
-                }
+        T *unit_x = at_.unit_x(step, place), *unit_h = at_.unit_h(step, place);
+        T *scale = at_.scale(step, place), *sums = at_.gates(step, place);
+        scale[0] = normalise<T>(unit_x, s_.gates, s_.H, s_.width, unit_x);
+        scale[1] = normalise<T>(unit_h, s_.gates, s_.H, s_.width, unit_h);
+        for (Index gate = 0; gate < s_.gates; ++gate) {
+            for (Index u = 0; u < s_.width; u += lanes<T>) {
+                const Index j = gate * s_.width + u;
+                const Vec<T> bias = load<T>(at_.bias() + (u / block * s_.gates + gate) * block + u % block);
+                const Vec<T> part = fma(load<T>(gain_h + j), load<T>(unit_h + j), bias);
+                store<T>(sums + j, fma(load<T>(gain_x + j), load<T>(unit_x + j), part));
             }
         }
     }
@@ -229,7 +291,7 @@ class Forward {
             out[k] = at_.h(step + 1, now.place[k]);
         }
         const Product<T> job{{{rows, w_hr_, 0, s_.H}, {}}, 1, nullptr, Begin::zero, End::store, {1, 0, 0}};
-        multiply<T>(now.count, job, 0, (w_hr_.vectors + 3) / 4, out);
+        multiply<T>(now.count, job, panels_hr_.from, panels_hr_.to, out);
     }
 
     // Zoneout of one state: what is held keeps its old value, or in evaluation the share that is expected.
@@ -297,21 +359,44 @@ void clear_padding(const Call& call, Index place) {
     }
 }
 
+// Sequences of one thread: neighbours, so that threads write to memory of their own, and about as many steps
+// for each.
+LONGSPAN_INLINE Share sequences_of(const Call& call, int thread, int threads) {
+    const Index batch = call.problem->batch;
+    if (call.problem->lengths == nullptr) return share(batch, thread, threads);
+    const auto boundary = [&](int number) {
+        const Index wanted = call.real * number / threads;
+        Index place = 0;
+        for (Index steps = 0; place < batch && steps < wanted; ++place) steps += call.length[place];
+        return number == threads ? batch : place;
+    };
+    return {boundary(thread), boundary(thread + 1)};
+}
+
+// Calls run(group) for sequences [mine.from, mine.to) in groups of about the same size.
+template <class Run>
+void each_group(Share mine, Run run) {
+    const Index count = mine.to - mine.from, groups = (count + most_rows - 1) / most_rows;
+    for (Index number = 0; number < groups; ++number) {
+        Group group;
+        for (Index k = count * number / groups; k < count * (number + 1) / groups; ++k)
+            group.place[group.count++] = mine.from + k;
+        run(group);
+    }
+}
+
 template <class T>
 void forward(const Call& call, int thread, int threads) {
+    if (call.problem->packed == 0) {
+        pack<T>(call, false, thread, threads);
+        call.meet();
+    }
     Forward<T> loop(call);
-    for (Index place = thread; place < call.problem->batch; place += threads) clear_padding<T>(call, place);
-    Group group;
-    if (call.meet != nullptr) {
-        for (Index place = 0; place < call.problem->batch; ++place) group.place[group.count++] = place;
-        return loop.run_shared(group, thread, threads);
-    }
-    for (Index place = thread; place < call.problem->batch; place += threads) {
-        group.place[group.count++] = place;
-        if (group.count < most_rows && place + threads < call.problem->batch) continue;
-        loop.run(group);
-        group.count = 0;
-    }
+    const Share mine = sequences_of(call, thread, threads);
+    for (Index place = mine.from; place < mine.to; ++place) clear_padding<T>(call, place);
+    if (!call.by_units) loop.take_rows(thread);
+    if (!call.by_units) return each_group(mine, [&](Group& group) { loop.run(group); });
+    each_group({0, call.problem->batch}, [&](Group& group) { loop.run_shared(group, thread, threads); });
 }
 
 }  // namespace longspan::LONGSPAN_ISA

@@ -32,6 +32,11 @@ struct Operand {
     Index count;
 };
 
+template <int N>
+struct Whole {
+    static constexpr int value = N;
+};
+
 enum class Begin { zero, bias, kept };  // a chain begins at 0, at its bias, or where the output stands
 enum class End { store, add };          // the chain is the output, or is added to it
 
@@ -62,17 +67,23 @@ inline constexpr int tile_rows = 6;
 #else
 inline constexpr int tile_rows = 3;  // 16 registers: 12 sums, 3 terms, 1 weight
 #endif
-inline constexpr Index most_rows = 48;  // of one call of multiply
-inline constexpr Index slice = 256;     // terms of a panel that stay in the nearest caches over all rows
+inline constexpr Index most_rows = 128;   // of one call of multiply
+inline constexpr Index fetch_ahead = 16;  // terms
+inline constexpr Index slice = 256;       // terms of a panel that stay in the nearest caches over all rows
 
 // R rows by P panels of V native vectors, all sums in registers.
 template <class T, int R, int V, int P>
 LONGSPAN_INLINE void accumulate(Vec<T> (&sum)[R][P][V], const Operand<T>& part, const T* const (&weights)[P],
-                                Index stride) {
+                                Index stride, Index row) {
     const T* rows[R];
     LONGSPAN_UNROLL
-    for (int r = 0; r < R; ++r) rows[r] = part.rows[r];
+    for (int r = 0; r < R; ++r) rows[r] = part.rows[row + r];
     for (Index k = 0; k < part.count; ++k) {
+        if constexpr (R >= 4 && V == 4) {
+            LONGSPAN_UNROLL
+            for (int v = 0; v < V; ++v)
+                __builtin_prefetch(weights[0] + (k + fetch_ahead) * stride + v * lanes<T>);
+        }
         Vec<T> term[R];
         LONGSPAN_UNROLL
         for (int r = 0; r < R; ++r) term[r] = splat<T>(rows[r][k]);
@@ -90,7 +101,7 @@ LONGSPAN_INLINE void accumulate(Vec<T> (&sum)[R][P][V], const Operand<T>& part, 
 
 // `first` is the first native vector in the first panel; the P panels are neighbours.
 template <class T, int R, int V, int P>
-void tile(const Product<T>& job, Index panel, Index first, T* const* out) {
+void tile(const Product<T>& job, Index panel, Index first, Index row, T* const* out) {
     constexpr int split = block / lanes<T>;  // native vectors in a block
     Vec<T> sum[R][P][V];
     Index place[P][V];
@@ -104,7 +115,7 @@ void tile(const Product<T>& job, Index panel, Index first, T* const* out) {
             LONGSPAN_UNROLL
             for (int r = 0; r < R; ++r) {
                 if (job.begin == Begin::kept)
-                    sum[r][p][v] = load<T>(out[r] + place[p][v]);
+                    sum[r][p][v] = load<T>(out[row + r] + place[p][v]);
                 else if (job.begin == Begin::bias)
                     sum[r][p][v] = load<T>(job.bias + vector * block + lane);
                 else
@@ -118,7 +129,7 @@ void tile(const Product<T>& job, Index panel, Index first, T* const* out) {
         LONGSPAN_UNROLL
         for (int p = 0; p < P; ++p)
             weights[p] = operand.matrix.at(panel + p, operand.first) + first * lanes<T>;
-        accumulate<T, R, V, P>(sum, operand, weights, operand.matrix.width(panel));
+        accumulate<T, R, V, P>(sum, operand, weights, operand.matrix.width(panel), row);
     }
     LONGSPAN_UNROLL
     for (int r = 0; r < R; ++r) {
@@ -126,7 +137,7 @@ void tile(const Product<T>& job, Index panel, Index first, T* const* out) {
         for (int p = 0; p < P; ++p) {
             LONGSPAN_UNROLL
             for (int v = 0; v < V; ++v) {
-                T* to = out[r] + place[p][v];
+                T* to = out[row + r] + place[p][v];
                 store<T>(to, job.end == End::add ? load<T>(to) + sum[r][p][v] : sum[r][p][v]);
             }
         }
@@ -134,21 +145,21 @@ void tile(const Product<T>& job, Index panel, Index first, T* const* out) {
 }
 
 template <class T, int V, int P>
-void tile_of(int rows, const Product<T>& job, Index panel, Index first, T* const* out) {
+void tile_of(int rows, const Product<T>& job, Index panel, Index first, Index row, T* const* out) {
     switch (rows) {
         case 1:
-            return tile<T, 1, V, P>(job, panel, first, out);
+            return tile<T, 1, V, P>(job, panel, first, row, out);
         case 2:
-            return tile<T, 2, V, P>(job, panel, first, out);
+            return tile<T, 2, V, P>(job, panel, first, row, out);
         case 3:
-            return tile<T, 3, V, P>(job, panel, first, out);
+            return tile<T, 3, V, P>(job, panel, first, row, out);
 #if defined(__AVX512F__) || defined(__aarch64__)
         case 4:
-            return tile<T, 4, V, P>(job, panel, first, out);
+            return tile<T, 4, V, P>(job, panel, first, row, out);
         case 5:
-            return tile<T, 5, V, P>(job, panel, first, out);
+            return tile<T, 5, V, P>(job, panel, first, row, out);
         default:
-            return tile<T, 6, V, P>(job, panel, first, out);
+            return tile<T, 6, V, P>(job, panel, first, row, out);
 #else
         default:
             return;
@@ -158,13 +169,13 @@ void tile_of(int rows, const Product<T>& job, Index panel, Index first, T* const
 
 // One tile of rows over all columns of a panel, at most four native vectors at a time.
 template <class T>
-void panel_of(int rows, const Product<T>& job, Index panel, T* const* out) {
+void panel_of(int rows, const Product<T>& job, Index panel, Index row, T* const* out) {
     const Index natives = job.operands[0].matrix.width(panel) / lanes<T>;
     Index first = 0;
-    for (; first + 4 <= natives; first += 4) tile_of<T, 4, 1>(rows, job, panel, first, out);
-    if (natives - first == 1) tile_of<T, 1, 1>(rows, job, panel, first, out);
-    if (natives - first == 2) tile_of<T, 2, 1>(rows, job, panel, first, out);
-    if (natives - first == 3) tile_of<T, 3, 1>(rows, job, panel, first, out);
+    for (; first + 4 <= natives; first += 4) tile_of<T, 4, 1>(rows, job, panel, first, row, out);
+    if (natives - first == 1) tile_of<T, 1, 1>(rows, job, panel, first, row, out);
+    if (natives - first == 2) tile_of<T, 2, 1>(rows, job, panel, first, row, out);
+    if (natives - first == 3) tile_of<T, 3, 1>(rows, job, panel, first, row, out);
 }
 
 // All rows over panels [from, to) in one pass over the terms that `job` names.
@@ -179,17 +190,15 @@ void pass(Index count, const Product<T>& job, Index from, Index to, T* const* ou
         const int together = wide && full && count <= 2 ? (count == 1 ? 4 : 2) : 1;
         for (Index index = 0, row = 0; index < tiles; ++index) {
             const Index rows = (count - row) / (tiles - index);  // balanced: 6 5 5, not 6 6 4
-            Product<T> here = job;
-            for (int part = 0; part < job.parts; ++part) here.operands[part].rows += row;
             if constexpr (wide) {
                 if (together == 4)
-                    tile<T, 1, 4, 4>(here, panel, 0, out);
+                    tile<T, 1, 4, 4>(job, panel, 0, row, out);
                 else if (together == 2)
-                    tile<T, 2, 4, 2>(here, panel, 0, out);
+                    tile<T, 2, 4, 2>(job, panel, 0, row, out);
                 else
-                    panel_of<T>(static_cast<int>(rows), here, panel, out + row);
+                    panel_of<T>(static_cast<int>(rows), job, panel, row, out);
             } else {
-                panel_of<T>(static_cast<int>(rows), here, panel, out + row);
+                panel_of<T>(static_cast<int>(rows), job, panel, row, out);
             }
             row += rows;
         }

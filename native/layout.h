@@ -46,13 +46,16 @@ static inline Shape shape_of(const longspan_problem& p) {
     return s;
 }
 
-// Rows of the same width for every step and place; without a tape only the last `slots` steps are there.
+// Rows of the same width for every step and place; without a tape only the last `slots` steps are there. Then
+// the rows of two threads, which are written again and again, stand `gap` rows apart: what a processor
+// fetches ahead of one would otherwise take lines away from the other.
 struct Rows {
-    Index offset = 0, width = 0, batch = 0, mask = 0;
-    LONGSPAN_INLINE Index at(Index step, Index place) const {
-        return offset + ((step & mask) * batch + place) * width;
+    Index offset = 0, width = 0, batch = 0, mask = 0, gap = 0;
+    LONGSPAN_INLINE Index at(Index step, Index place, Index thread = 0) const {
+        return offset + ((step & mask) * batch + place + thread * gap) * width;
     }
 };
+inline constexpr Index gap_elements = 1024;
 
 // Counts out regions one after the other, in elements.
 class Ruler {
@@ -62,9 +65,10 @@ class Ruler {
         end_ += padded(count);
         return here;
     }
-    LONGSPAN_INLINE Rows rows(Index steps, Index batch, Index width, bool all) {
-        Rows found{end_, width, batch, all ? ~Index{0} : steps - 1};
-        end_ += steps * batch * width;
+    LONGSPAN_INLINE Rows rows(Index steps, Index batch, Index width, bool all, Index threads) {
+        const Index gap = all || threads == 1 || width == 0 ? 0 : (gap_elements + width - 1) / width;
+        Rows found{end_, width, batch + threads * gap, all ? ~Index{0} : steps - 1, gap};
+        end_ += steps * found.batch * width;
         return found;
     }
     LONGSPAN_INLINE Index end() const { return end_; }
@@ -96,18 +100,40 @@ static inline TapeLayout tape_layout(const longspan_problem& p, const Shape& s) 
     t.gates = ruler.rows(all                      ? T
                          : p.batch <= ahead_batch ? ahead_steps
                                                   : 1,
-                         p.batch, s.chains * s.width, all);
-    t.h = ruler.rows(all ? T + 1 : 2, p.batch, s.h_width, all);
-    if (s.lstm) t.c = ruler.rows(all ? T + 1 : 2, p.batch, s.width, all);
-    if (s.drop) t.seen = ruler.rows(T, p.batch, s.h_width, all);
+                         p.batch, s.chains * s.width, all, p.threads);
+    t.h = ruler.rows(all ? T + 1 : 2, p.batch, s.h_width, all, p.threads);
+    if (s.lstm) t.c = ruler.rows(all ? T + 1 : 2, p.batch, s.width, all, p.threads);
+    if (s.drop) t.seen = ruler.rows(T, p.batch, s.h_width, all, p.threads);
     if (s.norm) {
-        t.unit_x = ruler.rows(T, p.batch, s.gates * s.width, all);
-        t.unit_h = ruler.rows(T, p.batch, s.gates * s.width, all);
-        t.scale = ruler.rows(T, p.batch, 16, all);
+        t.unit_x = ruler.rows(T, p.batch, s.gates * s.width, all, p.threads);
+        t.unit_h = ruler.rows(T, p.batch, s.gates * s.width, all, p.threads);
+        t.scale = ruler.rows(T, p.batch, 16, all, p.threads);
     }
-    if (s.projection || s.norm) t.shown = ruler.rows(T, p.batch, s.width, all);
+    if (s.projection || s.norm) t.shown = ruler.rows(T, p.batch, s.width, all, p.threads);
     t.size = ruler.end();
     return t;
+}
+
+// The backward pass goes through time in chunks: what it finds for the steps of one is summed up while it is
+// still near, and overwritten by the next. A chunk is made of blocks, which alone decide the order of the
+// sums.
+inline constexpr Index block_rows = 128;              // about this many rows a block, in whole steps
+inline constexpr Index chunk_bytes = Index{1} << 20;  // a chunk fills the second-level cache at least
+
+static inline Index block_steps(const longspan_problem& p) {
+    const Index steps = block_rows / (p.batch > 0 ? p.batch : 1);
+    return steps > 1 ? steps : 1;
+}
+
+static inline Index chunk_steps(const longspan_problem& p, const Shape& s) {
+    const Index element = p.type == LONGSPAN_FLOAT64 ? 8 : 4, block = block_steps(p);
+    const Index of_block = block * p.batch * s.chains * s.width * element;
+    // Every chunk goes over all sums of the weights once: with large weights it has to be worth it.
+    const Index weights = s.gates * s.H * (s.I + s.P) * element / 4;
+    const Index wanted = (weights > chunk_bytes ? weights : chunk_bytes) / (of_block > 0 ? of_block : 1);
+    const Index all = (p.steps + block - 1) / block;
+    const Index blocks = wanted < 1 ? 1 : wanted < all ? wanted : all;
+    return block * (blocks > 0 ? blocks : 1);
 }
 
 struct WorkLayout {
@@ -118,19 +144,44 @@ struct WorkLayout {
     Index order;    // (B) sequence at each place, (B) its length; int64
     Index scratch;  // per place, scratch_rows x width
     Index scratch_width;
-    Rows d_sums;                                             // backward: gradients of the sums
-    Rows d_unit_x, d_unit_h, product_c, d_product_c, new_c;  // backward, for sums over time
-    Rows d_h;                                                // backward: gradient of h before projection
-    Index totals;                                            // backward: per thread, sums of weight gradients
-    Index total_size;
-    Index list;  // backward: number and offset in x of every real (step, place); int64
+    Index chunk;   // backward: steps of a chunk
+    Index ring;    // backward: rows of a chunk
+    Index d_sums;  // backward, rows of a chunk: gradients of the sums
+    Index d_unit_x, d_unit_h, product_c, d_product_c, new_c;  // the same, for sums over time
+    Index d_h;                                                // the same: gradient of h before projection
+    Index sums;       // backward: sums of the weight gradients, as SumsLayout says
+    Index gradients;  // backward: per thread, rows of the gradient of x
+    Index gradients_size;
+    Index list;  // backward: per thread, the real rows of a chunk; int64
+    Index list_size;
     Index size;
 };
+
+inline constexpr Index gradient_rows = 64;  // of the gradient of x at a time
+
+// Sums of the weight gradients: matrices as [panel][column][64], vectors as (gates, width).
+struct SumsLayout {
+    Index w_ih, w_hh, w_hr, bias_ih, bias_hh, gain_ih, gain_hh, gain_c, shift_c, peep, size;
+};
+
+static inline SumsLayout sums_layout(const Shape& s) {
+    SumsLayout l{};
+    Ruler ruler;
+    const Index rows = (s.gates * s.width + 63) / 64 * 64;
+    l.w_ih = ruler.take(rows * s.I), l.w_hh = ruler.take(rows * s.P);
+    l.w_hr = ruler.take(s.projection ? (s.h_width + 63) / 64 * 64 * s.H : 0);
+    l.bias_ih = ruler.take(rows), l.bias_hh = ruler.take(rows);
+    l.gain_ih = ruler.take(s.norm ? rows : 0), l.gain_hh = ruler.take(s.norm ? rows : 0);
+    l.gain_c = ruler.take(s.norm ? s.width : 0), l.shift_c = ruler.take(s.norm ? s.width : 0);
+    l.peep = ruler.take(s.peeping * s.width);
+    l.size = ruler.end();
+    return l;
+}
 
 static inline WorkLayout work_layout(const longspan_problem& p, const Shape& s, bool backward) {
     WorkLayout w{};
     Ruler ruler;
-    const Index B = p.batch, T = p.steps, rows = s.gates * s.width;
+    const Index B = p.batch, rows = s.gates * s.width;
     if (backward) {
         w.w_ih = ruler.take(s.gates * s.H * padded(s.I));
         w.w_hh = ruler.take(s.gates * s.H * s.h_width);
@@ -149,19 +200,20 @@ static inline WorkLayout work_layout(const longspan_problem& p, const Shape& s, 
     w.scratch_width = 14 * s.width + 4 * s.h_width;
     w.scratch = ruler.take(B * w.scratch_width);
     if (backward) {
-        w.d_sums = ruler.rows(T, B, s.chains * s.width, true);
+        w.chunk = chunk_steps(p, s);
+        w.ring = w.chunk * B;
+        w.d_sums = ruler.take(w.ring * s.chains * s.width);
         if (s.norm) {
-            w.d_unit_x = ruler.rows(T, B, rows, true);
-            w.d_unit_h = ruler.rows(T, B, rows, true);
-            w.product_c = ruler.rows(T, B, s.width, true);
-            w.d_product_c = ruler.rows(T, B, s.width, true);
+            w.d_unit_x = ruler.take(w.ring * rows), w.d_unit_h = ruler.take(w.ring * rows);
+            w.product_c = ruler.take(w.ring * s.width), w.d_product_c = ruler.take(w.ring * s.width);
         }
-        if (s.peephole) w.new_c = ruler.rows(T, B, s.width, true);
-        if (s.projection) w.d_h = ruler.rows(T, B, s.h_width, true);
-        const Index widest = s.I > s.P ? s.I : s.P;
-        w.total_size = padded((widest > s.H ? widest : s.H) + 1) * 64;
-        w.totals = ruler.take(w.total_size * p.threads);
-        w.list = ruler.take(2 * B * T * index_elements);
+        if (s.peephole) w.new_c = ruler.take(w.ring * s.width);
+        if (s.projection) w.d_h = ruler.take(w.ring * s.h_width);
+        w.sums = ruler.take(sums_layout(s).size);
+        w.gradients_size = padded(s.I) * gradient_rows;
+        w.gradients = ruler.take(w.gradients_size * p.threads);
+        w.list_size = (5 * w.ring + w.chunk) * index_elements;
+        w.list = ruler.take(w.list_size * p.threads);
     }
     w.size = ruler.end();
     return w;

@@ -161,57 +161,56 @@ Call prepare(const longspan_problem& p, const longspan_results* results,
     return call;
 }
 
-struct Phased {
+struct Job {
     const Call* call;
-    const Engine* engine;
-    Phase phase;
+    Run run;
 };
 
-void share_of_phase(void* context, int share, int shares) {
+void share_of_job(void* context, int share, int shares) {
     const StandardArithmetic standard;
-    const Phased& job = *static_cast<const Phased*>(context);
-    job.engine->run(*job.call, job.phase, share, shares);
+    const Job& job = *static_cast<const Job*>(context);
+    job.run(*job.call, share, shares);
 }
 
-void run_phase(const Call& call, Phase phase, int shares) {
-    Phased job{&call, engine_of(call.problem->isa), phase};
-    Pool::global().run(shares, share_of_phase, &job);
-}
+constexpr double work_of_thread = 4e6;   // operations that are worth waking a thread
+constexpr Index unit_sharing_from = 96;  // H below which a meeting a step costs more than it saves
+constexpr Index unit_sharing_bytes = Index{1} << 21;  // weights that do not stay in a second-level cache
+constexpr Index unit_sharing_rows = 16;               // rows for which a thread reads weights at full speed
 
-// Threads that have work: packing and sums are shared by weights, the steps by sequences.
-int sequence_shares(const longspan_problem& p) {
-    return static_cast<int>(std::clamp<Index>(p.batch, 1, p.threads));
-}
-
-int weight_shares(const Call& call) {
-    const Shape& s = call.shape;
-    const Index elements = s.gates * s.H * (s.I + s.P);
-    return elements < 16384 ? 1 : call.problem->threads;
-}
-
-// Fewer sequences than threads and steps that are worth a meeting: the units of a step are shared out. Only
-// where a step needs nothing of a whole row but h.
-bool units_shared(const Call& call) {
+// Whether threads share out the units of a step instead of the sequences: where there are fewer sequences
+// than threads, or where every thread would read all of large weights for a few rows.
+bool by_units(const Call& call, int shares) {
     const longspan_problem& p = *call.problem;
     const Shape& s = call.shape;
-    if (p.threads == 1 || p.batch >= p.threads || p.batch > ahead_batch || s.H < 96) return false;
-    if (s.norm || s.projection || s.drop || s.hold || p.reset != nullptr || p.lengths != nullptr)
-        return false;
-    const void* const* record = call.results->record;
-    return std::all_of(record, record + LONGSPAN_RECORDS,
-                       [](const void* wanted) { return wanted == nullptr; });
+    if (shares < 2 || s.width / 64 < shares || p.steps < 2) return false;
+    const Index bytes = s.gates * s.H * (s.I + s.P) * element(p);
+    return (p.batch < shares && s.H >= unit_sharing_from) ||
+           (bytes >= unit_sharing_bytes && p.batch < unit_sharing_rows * shares);
 }
 
-bool run_shared_units(Call& call) {
-    const int shares = static_cast<int>(std::min<Index>(call.problem->threads, call.shape.width / 64));
-    if (shares < 2 || !units_shared(call)) return false;
-    Barrier barrier(shares);
-    call.barrier = &barrier;
-    call.meet = [](void* at) { static_cast<Barrier*>(at)->meet(); };
-    Phased job{&call, engine_of(call.problem->isa), Phase::forward};
-    const bool done = Pool::global().run_together(shares, share_of_phase, &job);
-    call.meet = nullptr, call.barrier = nullptr;
-    return done;
+// As many threads as the work is worth.
+int shares_of(const Call& call) {
+    const longspan_problem& p = *call.problem;
+    const Shape& s = call.shape;
+    const double work =
+        2.0 * static_cast<double>(s.gates * s.H * (s.I + s.P)) * static_cast<double>(call.real);
+    const double worth = work / work_of_thread;
+    return std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, static_cast<int>(p.threads));
+}
+
+// All threads at the same time, since they meet; one alone where others have the pool.
+void run(Call& call, Run job) {
+    const int shares = shares_of(call);
+    Job shared{&call, job};
+    if (shares > 1) {
+        Barrier barrier(shares);
+        call.by_units = by_units(call, shares);
+        call.barrier = &barrier;
+        call.wait = [](void* at) { static_cast<Barrier*>(at)->meet(); };
+        if (Pool::global().run_together(shares, share_of_job, &shared)) return;
+        call.by_units = false, call.wait = nullptr;
+    }
+    share_of_job(&shared, 0, 1);
 }
 
 bool results_fit(const longspan_problem& p, const longspan_results& r) {
@@ -258,8 +257,7 @@ int32_t longspan_forward(const longspan_problem* problem, const longspan_results
     if (!results_fit(*problem, *results)) return LONGSPAN_BAD_POINTER;
     if (problem->batch == 0) return LONGSPAN_OK;
     Call call = prepare(*problem, results, nullptr);
-    if (problem->packed == 0) run_phase(call, Phase::pack, weight_shares(call));
-    if (!run_shared_units(call)) run_phase(call, Phase::forward, sequence_shares(*problem));
+    run(call, engine_of(problem->isa)->forward);
     return LONGSPAN_OK;
 }
 
@@ -269,11 +267,16 @@ int32_t longspan_backward(const longspan_problem* problem, const longspan_gradie
     const int status = check_call(*problem, true);
     if (status != LONGSPAN_OK) return status;
     if (!gradients_fit(*problem, *gradients)) return LONGSPAN_BAD_POINTER;
-    const Call call = prepare(*problem, nullptr, gradients);
-    run_phase(call, Phase::pack_backward, weight_shares(call));
-    run_phase(call, Phase::backward, sequence_shares(*problem));
-    run_phase(call, Phase::sums, weight_shares(call));
+    Call call = prepare(*problem, nullptr, gradients);
+    run(call, engine_of(problem->isa)->backward);
     return LONGSPAN_OK;
+}
+
+void longspan_borrow_threads(void (*parallel)(void (*body)(void*), void* data, unsigned threads,
+                                              unsigned flags),
+                             int (*team)(void)) {
+    const bool both = parallel != nullptr && team != nullptr;
+    Pool::global().borrow(both ? Lender{parallel, team} : Lender{});
 }
 
 int32_t longspan_activation(int32_t function, int32_t type, int32_t isa, int64_t count, const void* in,

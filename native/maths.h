@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "layout.h"
 
@@ -150,7 +151,10 @@ struct Constants<float> {
     static constexpr float log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
     static constexpr float lowest = -104.0f;  // exp of it is 0
     static constexpr float flat = 10.0f;      // tanh of it is 1
-    static constexpr int mantissa = 23, bias = 127, degree = 7;
+    static constexpr int mantissa = 23, bias = 127, terms = 5;
+    // (e^r - 1 - r) / r^2 on |r| <= ln 2 / 2: the polynomial of least error relative to e^r, 3.8e-9.
+    static constexpr float series[terms] = {0.49999994f, 0.166665211f, 0.041668389f, 0.00836872403f,
+                                            0.00138145837f};
 };
 template <>
 struct Constants<double> {
@@ -159,21 +163,18 @@ struct Constants<double> {
     static constexpr double ln2_high = 0.693147180369123816490, ln2_low = 1.90821492927058770002e-10;
     static constexpr double lowest = -746.0;
     static constexpr double flat = 20.0;
-    static constexpr int mantissa = 52, bias = 1023, degree = 13;
+    static constexpr int mantissa = 52, bias = 1023, terms = 12;
+    static constexpr double series[terms] = {
+        // 1 / 2!, 1 / 3!, ... Taylor's
+        1.0 / 2,     1.0 / 6,      1.0 / 24,      1.0 / 120,      1.0 / 720,       1.0 / 5040,
+        1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
 };
 
-template <class T>
-constexpr T inverse_factorial(int n) {
-    double product = 1.0;
-    for (int k = 2; k <= n; ++k) product *= k;
-    return static_cast<T>(1.0 / product);
-}
-
-// exp(y) = 2^power * (1 + rest), |rest| <= 0.42. Cody and Waite's reduction, Taylor's series.
+// exp(y) = 2^power * (1 + rest), |rest| <= 0.42. Cody and Waite's reduction.
 template <class T>
 struct Reduced {
     Vec<T> rest;
-    IntVec<T> power;
+    Vec<T> power;  // a whole number
 };
 
 template <class T>
@@ -184,16 +185,37 @@ LONGSPAN_INLINE Reduced<T> reduce(Vec<T> y) {
     const Vec<T> whole = shifted - magic;
     const Vec<T> high = fma(whole, splat<T>(-K::ln2_high), y);
     const Vec<T> r = fma(whole, splat<T>(-K::ln2_low), high);
-    Vec<T> series = splat<T>(inverse_factorial<T>(K::degree));
+    Vec<T> series = splat<T>(K::series[K::terms - 1]);
     LONGSPAN_UNROLL
-    for (int n = K::degree - 1; n >= 2; --n) series = fma(series, r, splat<T>(inverse_factorial<T>(n)));
-    return {fma(r * r, series, r), (IntVec<T>)shifted - (IntVec<T>)magic};
+    for (int n = K::terms - 2; n >= 0; --n) series = fma(series, r, splat<T>(K::series[n]));
+    return {fma(r * r, series, r), whole};
 }
 
+#if defined(__AVX512F__)
+// value * 2^power, rounded once.
+LONGSPAN_INLINE Vec<float> scaled(Vec<float> value, Vec<float> power) {
+    return (Vec<float>)_mm512_scalef_ps((__m512)value, (__m512)power);
+}
+LONGSPAN_INLINE Vec<double> scaled(Vec<double> value, Vec<double> power) {
+    return (Vec<double>)_mm512_scalef_pd((__m512d)value, (__m512d)power);
+}
+#else
 template <class T>
 LONGSPAN_INLINE Vec<T> power_of_two(IntVec<T> n) {
     return (Vec<T>)((n + Constants<T>::bias) << Constants<T>::mantissa);
 }
+
+// value * 2^power for a value near 1, in two steps, since 2^power may be too small for a normal number: only
+// the second one rounds.
+template <class V>
+LONGSPAN_INLINE V scaled(V value, V power) {
+    using T = std::remove_reference_t<decltype(value[0])>;
+    const IntVec<T> n =
+        (IntVec<T>)(power + splat<T>(Constants<T>::magic)) - (IntVec<T>)splat<T>(Constants<T>::magic);
+    const IntVec<T> half = n >> 1;
+    return value * power_of_two<T>(half) * power_of_two<T>(n - half);
+}
+#endif
 
 template <class T>
 LONGSPAN_INLINE IntVec<T> sign_bit() {
@@ -208,23 +230,19 @@ LONGSPAN_INLINE Vec<T> absolute(Vec<T> x) {
 // 1 / (1 + exp(-x)), right to 2.5 units in the last place down to the smallest denormal.
 template <class T>
 LONGSPAN_INLINE Vec<T> sigmoid(Vec<T> x) {
-    const Vec<T> y = at_least(splat<T>(Constants<T>::lowest), -absolute<T>(x));
+    const Vec<T> y = at_least(splat<T>(Constants<T>::lowest), -absolute<T>(x)), one = splat<T>(1);
     const Reduced<T> parts = reduce<T>(y);
-    // In two steps, since 2^power itself may be too small for a normal number.
-    const IntVec<T> half = parts.power >> 1;
-    const Vec<T> scale = power_of_two<T>(half);
-    const Vec<T> e = fma(scale, parts.rest, scale) * power_of_two<T>(parts.power - half);
-    const Vec<T> one = splat<T>(1);
+    const Vec<T> e = scaled(one + parts.rest, parts.power);
     return (x < splat<T>(0) ? e : one) / (one + e);
 }
 
 // (e^2|x| - 1) / (e^2|x| + 1) with the sign of x, right to 2.5 units in the last place.
 template <class T>
 LONGSPAN_INLINE Vec<T> tanh(Vec<T> x) {
-    const Vec<T> size = at_most(splat<T>(Constants<T>::flat), absolute<T>(x));
+    const Vec<T> size = at_most(splat<T>(Constants<T>::flat), absolute<T>(x)), one = splat<T>(1);
     const Reduced<T> parts = reduce<T>(size + size);
-    const Vec<T> scale = power_of_two<T>(parts.power);
-    const Vec<T> grown = fma(scale, parts.rest, scale - splat<T>(1));  // e^2|x| - 1
+    const Vec<T> scale = scaled(one, parts.power);
+    const Vec<T> grown = fma(scale, parts.rest, scale - one);  // e^2|x| - 1
     const Vec<T> value = grown / (grown + splat<T>(2));
     return (Vec<T>)((IntVec<T>)value | ((IntVec<T>)x & sign_bit<T>()));
 }

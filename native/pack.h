@@ -67,24 +67,24 @@ struct Place {
     const Call& call;
     T* tape;
     T* work;
+    Index thread = 0;  // whose rows these are, where rows of threads lie apart
 
     const T* weight(int which) const { return static_cast<const T*>(call.problem->weights[which]); }
     const T* x(Index step, Index place) const {
         const longspan_problem& p = *call.problem;
         return static_cast<const T*>(p.x) + call.time(step) * p.x_time + call.order[place] * p.x_batch;
     }
-    T* gates(Index step, Index place) const { return tape + call.tape.gates.at(step, place); }
-    T* h(Index step, Index place) const { return tape + call.tape.h.at(step, place); }
-    T* c(Index step, Index place) const { return tape + call.tape.c.at(step, place); }
+    T* gates(Index step, Index place) const { return tape + call.tape.gates.at(step, place, thread); }
+    T* h(Index step, Index place) const { return tape + call.tape.h.at(step, place, thread); }
+    T* c(Index step, Index place) const { return tape + call.tape.c.at(step, place, thread); }
     // h as the recurrent product sees it.
     T* seen(Index step, Index place) const {
-        return call.shape.drop ? tape + call.tape.seen.at(step, place) : h(step, place);
+        return call.shape.drop ? tape + call.tape.seen.at(step, place, thread) : h(step, place);
     }
-    T* unit_x(Index step, Index place) const { return tape + call.tape.unit_x.at(step, place); }
-    T* unit_h(Index step, Index place) const { return tape + call.tape.unit_h.at(step, place); }
-    T* scale(Index step, Index place) const { return tape + call.tape.scale.at(step, place); }
-    T* shown(Index step, Index place) const { return tape + call.tape.shown.at(step, place); }
-    T* d_sums(Index step, Index place) const { return work + call.work.d_sums.at(step, place); }
+    T* unit_x(Index step, Index place) const { return tape + call.tape.unit_x.at(step, place, thread); }
+    T* unit_h(Index step, Index place) const { return tape + call.tape.unit_h.at(step, place, thread); }
+    T* scale(Index step, Index place) const { return tape + call.tape.scale.at(step, place, thread); }
+    T* shown(Index step, Index place) const { return tape + call.tape.shown.at(step, place, thread); }
     T* scratch(Index place) const { return work + call.work.scratch + place * call.work.scratch_width; }
     const T* drop(Index place) const { return work + call.work.drop + place * call.shape.h_width; }
     const T* bias() const { return work + call.work.bias; }

@@ -11,147 +11,214 @@
 namespace longspan::LONGSPAN_ISA {
 namespace {
 
-Index* list_of(const Call& call) {
-    const Index size = call.problem->type == LONGSPAN_FLOAT64 ? 8 : 4;
-    return reinterpret_cast<Index*>(static_cast<char*>(call.problem->work) + call.work.list * size);
-}
+// Gradients of everything that is summed over time, for one thread.
+template <class T>
+class WeightGradients {
+  public:
+    WeightGradients(const Call& call, int thread, int threads)
+        : call_(call),
+          s_(call.shape),
+          at_(call),
+          layout_(sums_layout(call.shape)),
+          total_(at_.work + call.work.sums),
+          rows_(call, list_of(at_, thread)),
+          sums_(rows_, thread, threads),
+          input_{s_.gates, s_.H, s_.width, {0, 1, 2, 3}},
+          recurrent_(input_),
+          projected_{1, s_.P, s_.h_width, {0, 0, 0, 0}},
+          cell_{1, s_.H, s_.width, {0, 0, 0, 0}},
+          early_{s_.peeping - 1, s_.H, s_.width, {0, 1, 0, 0}},
+          late_{1, s_.H, s_.width, {s_.gates - 1, 0, 0, 0}},
+          thread_(thread),
+          threads_(threads) {
+        recurrent_.row[s_.gates - 1] = s_.chains - 1;
+    }
 
-// Numbers of the real rows, in the order of processing, and where each is in x.
-void list_rows(const Call& call) {
-    Index *numbers = list_of(call), *in_x = numbers + call.real;
-    const longspan_problem& p = *call.problem;
-    for (Index step = 0; step < p.steps; ++step) {
-        for (Index place = 0; place < p.batch; ++place) {
-            if (!call.active(place, step)) continue;
-            *numbers++ = step * p.batch + place;
-            *in_x++ = call.time(step) * p.x_time + call.order[place] * p.x_batch;
+    void clear() const {
+        each_weight([&](const Stack& stack, Index columns, Index total, int) {
+            sums_.clear_weight(stack, columns, total_ + total);
+        });
+        each_vector(
+            [&](const Stack& stack, Index total, void*) { sums_.clear_elements(stack, total_ + total); });
+    }
+
+    void write() const {
+        each_weight([&](const Stack& stack, Index columns, Index total, int which) {
+            sums_.write_weight(stack, columns, total_ + total, static_cast<T*>(out(which)));
+        });
+        each_vector([&](const Stack& stack, Index total, void* to) {
+            sums_.write_elements(stack, total_ + total, static_cast<T*>(to));
+        });
+    }
+
+    // The steps [from, to) of a chunk that the time loop has gone through.
+    void add(Index from, Index to) {
+        rows_.list(from, to);
+        if (rows_.count() == 0) return;
+        const WorkLayout& w = call_.work;
+        const Index wide = s_.gates * s_.width;
+        const Source<T> d = ring(w.d_sums, s_.chains * s_.width);
+        const Source<T> d_x = s_.norm ? ring(w.d_unit_x, wide) : d,
+                        d_h = s_.norm ? ring(w.d_unit_h, wide) : d;
+        const Source<T> x{static_cast<const T*>(call_.problem->x), 1, rows_.in_x()};
+        const Source<T> seen = tape(s_.drop ? call_.tape.seen : call_.tape.h);
+        sums_.weight(input_, d_x, x, s_.I, total_ + layout_.w_ih);
+        sums_.weight(recurrent_, d_h, seen, s_.P, total_ + layout_.w_hh);
+        if (out(LONGSPAN_BIAS_IH) != nullptr) {
+            sums_.elements(input_, d, total_ + layout_.bias_ih);
+            if (s_.gru) sums_.elements(recurrent_, d, total_ + layout_.bias_hh);
+        }
+        add_options(d);
+        if (call_.gradients->x != nullptr) add_input(d_x);
+    }
+
+  private:
+    const Call& call_;
+    const Shape& s_;
+    Place<T> at_;
+    SumsLayout layout_;
+    T* total_;
+    Rows rows_;
+    Sums<T> sums_;
+    Stack input_, recurrent_, projected_, cell_, early_, late_;
+    int thread_, threads_;
+
+    static Index* list_of(const Place<T>& at, int thread) {
+        return reinterpret_cast<Index*>(at.work + at.call.work.list + thread * at.call.work.list_size);
+    }
+    void* out(int which) const { return call_.gradients->weights[which]; }
+    Source<T> tape(const longspan::Rows& rows) const {
+        return {at_.tape + rows.offset, rows.width, rows_.tape()};
+    }
+    Source<T> ring(Index region, Index width) const { return {at_.work + region, width, rows_.ring()}; }
+
+    template <class Do>
+    void each_weight(Do act) const {
+        act(input_, s_.I, layout_.w_ih, LONGSPAN_WEIGHT_IH);
+        act(recurrent_, s_.P, layout_.w_hh, LONGSPAN_WEIGHT_HH);
+        if (s_.projection) act(projected_, s_.H, layout_.w_hr, LONGSPAN_WEIGHT_HR);
+    }
+
+    template <class Do>
+    void each_vector(Do act) const {
+        if (out(LONGSPAN_BIAS_IH) != nullptr) {
+            act(input_, layout_.bias_ih, out(LONGSPAN_BIAS_IH));
+            // One sum is the gradient of both, unless the GRU has another one for the product with h.
+            act(input_, s_.gru ? layout_.bias_hh : layout_.bias_ih, out(LONGSPAN_BIAS_HH));
+        }
+        if (s_.norm) {
+            act(input_, layout_.gain_ih, out(LONGSPAN_GAIN_IH));
+            act(input_, layout_.gain_hh, out(LONGSPAN_GAIN_HH));
+            act(cell_, layout_.gain_c, out(LONGSPAN_GAIN_C));
+            if (out(LONGSPAN_SHIFT_C) != nullptr) act(cell_, layout_.shift_c, out(LONGSPAN_SHIFT_C));
+        }
+        if (!s_.peephole) return;
+        T* const peep = static_cast<T*>(out(LONGSPAN_WEIGHT_CH));
+        act(early_, layout_.peep, peep);
+        act(late_, layout_.peep + early_.gates * s_.width, peep + early_.gates * s_.H);
+    }
+
+    void add_options(const Source<T>& d) const {
+        const WorkLayout& w = call_.work;
+        const TapeLayout& t = call_.tape;
+        if (s_.norm) {
+            sums_.elements(input_, d, tape(t.unit_x), {0, 1, 2, 3}, total_ + layout_.gain_ih);
+            sums_.elements(input_, d, tape(t.unit_h), {0, 1, 2, 3}, total_ + layout_.gain_hh);
+            const Source<T> d_c = ring(w.d_product_c, s_.width);
+            sums_.elements(cell_, d_c, ring(w.product_c, s_.width), {0, 0, 0, 0}, total_ + layout_.gain_c);
+            if (out(LONGSPAN_SHIFT_C) != nullptr) sums_.elements(cell_, d_c, total_ + layout_.shift_c);
+        }
+        if (s_.peephole) {  // i and, where there is one, f see the state before the step
+            T* const peep = total_ + layout_.peep;
+            sums_.elements(early_, d, tape(t.c), {0, 0, 0, 0}, peep);
+            sums_.elements(late_, d, ring(w.new_c, s_.width), {0, 0, 0, 0}, peep + early_.gates * s_.width);
+        }
+        if (s_.projection)
+            sums_.weight(projected_, ring(w.d_h, s_.h_width), tape(t.shown), s_.H, total_ + layout_.w_hr);
+    }
+
+    void input_products(Index count, const T* const* d, const Packed<T>& w_ih, T* const* out) const {
+        if (w_ih.vectors == 1 && s_.gates == 4) return gates_block<T, 4>(count, d, s_.width, w_ih, s_.H, out);
+        if (w_ih.vectors == 1 && s_.gates == 3) return gates_block<T, 3>(count, d, s_.width, w_ih, s_.H, out);
+        const T* in[gradient_rows];
+        for (Index gate = 0; gate < s_.gates; ++gate) {
+            for (Index k = 0; k < count; ++k) in[k] = d[k] + gate * s_.width;
+            const Product<T> job{{{in, w_ih, gate * s_.H, s_.H}, {}}, 1,        nullptr, Begin::zero,
+                                 gate == 0 ? End::store : End::add,   {1, 0, 0}};
+            multiply<T>(count, job, 0, (w_ih.vectors + 3) / 4, out);
         }
     }
-}
 
-template <class T>
-struct Tape {
-    explicit Tape(const Call& call) : at(call), numbers(list_of(call)) {}
-    Place<T> at;
-    const Index* numbers;
-
-    Source<T> tape(const Rows& rows) const { return {at.tape + rows.offset, rows.width, numbers}; }
-    Source<T> work(const Rows& rows) const { return {at.work + rows.offset, rows.width, numbers}; }
-    Source<T> x() const { return {static_cast<const T*>(at.call.problem->x), 1, numbers + at.call.real}; }
+    // Gradient of x: one chain a gate, as for h.
+    void add_input(const Source<T>& d) const {
+        const Share mine = share(rows_.count(), thread_, threads_);
+        const Packed<T> w_ih{at_.work + call_.work.w_ih, s_.gates * s_.H, padded(s_.I) / block};
+        T* const rows = at_.work + call_.work.gradients + thread_ * call_.work.gradients_size;
+        T* const d_x = static_cast<T*>(call_.gradients->x);
+        for (Index start = mine.from; start < mine.to; start += gradient_rows) {
+            const Index count = mine.to - start < gradient_rows ? mine.to - start : gradient_rows;
+            const T* in[gradient_rows];
+            T* result[gradient_rows];
+            for (Index k = 0; k < count; ++k) result[k] = rows + k * padded(s_.I), in[k] = d.row(start + k);
+            input_products(count, in, w_ih, result);
+            for (Index k = 0; k < count; ++k) copy(result[k], s_.I, d_x + rows_.in_dx()[start + k]);
+        }
+    }
 };
 
 template <class T>
-void sum_options(const Tape<T>& from, const Stack& stack, const Sums<T>& sums, void* const* out) {
-    const Shape& s = from.at.call.shape;
-    const TapeLayout& tape = from.at.call.tape;
-    const WorkLayout& work = from.at.call.work;
-    const auto to = [&](int which) { return static_cast<T*>(out[which]); };
-    const Source<T> d = from.work(work.d_sums);
-    if (s.norm) {
-        sums.elements(stack, d, from.tape(tape.unit_x), {0, 1, 2, 3}, to(LONGSPAN_GAIN_IH));
-        sums.elements(stack, d, from.tape(tape.unit_h), {0, 1, 2, 3}, to(LONGSPAN_GAIN_HH));
-        const Stack cell{1, s.H, s.width, {0, 0, 0, 0}};
-        const Source<T> d_c = from.work(work.d_product_c);
-        sums.elements(cell, d_c, from.work(work.product_c), {0, 0, 0, 0}, to(LONGSPAN_GAIN_C));
-        if (out[LONGSPAN_SHIFT_C] != nullptr) sums.elements(cell, d_c, to(LONGSPAN_SHIFT_C));
-    }
-    if (s.peephole) {
-        const Index before = s.peeping - 1;  // i and, where there is one, f see the state before the step
-        const Stack early{before, s.H, s.width, {0, 1, 0, 0}};
-        const Stack late{1, s.H, s.width, {s.gates - 1, 0, 0, 0}};
-        sums.elements(early, d, from.tape(tape.c), {0, 0, 0, 0}, to(LONGSPAN_WEIGHT_CH));
-        sums.elements(late, d, from.work(work.new_c), {0, 0, 0, 0}, to(LONGSPAN_WEIGHT_CH) + before * s.H);
-    }
-    if (s.projection) {
-        const Stack projected{1, s.P, s.h_width, {0, 0, 0, 0}};
-        sums.weight(projected, from.work(work.d_h), from.tape(tape.shown), s.H, to(LONGSPAN_WEIGHT_HR));
-    }
-}
-
-template <class T>
-void sum_weights(const Call& call, int thread, int threads) {
-    const Tape<T> from(call);
-    const Shape& s = call.shape;
-    void* const* out = call.gradients->weights;
-    T* total = from.at.work + call.work.totals + thread * call.work.total_size;
-    const Sums<T> sums(call, total, thread, threads);
-    const Stack input{s.gates, s.H, s.width, {0, 1, 2, 3}};
-    Stack recurrent = input;
-    recurrent.row[s.gates - 1] = s.chains - 1;
-    const Source<T> d = from.work(call.work.d_sums);
-    const Source<T> d_x = s.norm ? from.work(call.work.d_unit_x) : d;
-    const Source<T> d_h = s.norm ? from.work(call.work.d_unit_h) : d;
-    const Source<T> seen = from.tape(s.drop ? call.tape.seen : call.tape.h);
-    sums.weight(input, d_x, from.x(), s.I, static_cast<T*>(out[LONGSPAN_WEIGHT_IH]));
-    sums.weight(recurrent, d_h, seen, s.P, static_cast<T*>(out[LONGSPAN_WEIGHT_HH]));
-    if (out[LONGSPAN_BIAS_IH] != nullptr) sums.elements(input, d, static_cast<T*>(out[LONGSPAN_BIAS_IH]));
-    if (out[LONGSPAN_BIAS_HH] != nullptr) sums.elements(recurrent, d, static_cast<T*>(out[LONGSPAN_BIAS_HH]));
-    sum_options(from, input, sums, out);
-}
-
-// Gradient of x: one chain a gate, as for h; rows [k, k + count) of the list.
-template <class T>
-void input_rows(const Tape<T>& from, Index start, Index count, T* rows) {
-    const Call& call = from.at.call;
+void clear_input_padding(const Call& call, int thread, int threads) {
     const longspan_problem& p = *call.problem;
-    const Shape& s = call.shape;
-    const Packed<T> w_ih{from.at.work + call.work.w_ih, s.gates * s.H, padded(s.I) / block};
-    const Source<T> d = s.norm ? from.work(call.work.d_unit_x) : from.work(call.work.d_sums);
-    const T* in[most_rows];
-    T* out[most_rows];
-    for (Index k = 0; k < count; ++k) out[k] = rows + k * padded(s.I);
-    for (Index gate = 0; gate < s.gates; ++gate) {
-        for (Index k = 0; k < count; ++k) in[k] = d.row(start + k) + gate * s.width;
-        const Product<T> job{{{in, w_ih, gate * s.H, s.H}, {}}, 1,        nullptr, Begin::zero,
-                             gate == 0 ? End::store : End::add, {1, 0, 0}};
-        multiply<T>(count, job, 0, (w_ih.vectors + 3) / 4, out);
-    }
-    for (Index k = 0; k < count; ++k) {
-        const Index number = from.numbers[start + k];
-        const Index n = call.order[number % p.batch], t = call.time(number / p.batch);
-        copy(out[k], s.I, static_cast<T*>(call.gradients->x) + (t * p.batch + n) * s.I);
-    }
-}
-
-template <class T>
-void input_gradient(const Call& call, int thread, int threads) {
-    const Tape<T> from(call);
-    const longspan_problem& p = *call.problem;
-    T* rows = from.at.work + call.work.totals + thread * call.work.total_size;
+    const longspan_gradients& to = *call.gradients;
+    if (to.x == nullptr) return;
     for (Index place = thread; place < p.batch; place += threads)
         for (Index t = call.length[place]; t < p.steps; ++t)
-            clear(static_cast<T*>(call.gradients->x) + (t * p.batch + call.order[place]) * p.inputs,
-                  p.inputs);
-    const Share mine = share((call.real + most_rows - 1) / most_rows, thread, threads);
-    for (Index part = mine.from; part < mine.to; ++part) {
-        const Index start = part * most_rows, left = call.real - start;
-        input_rows<T>(from, start, left < most_rows ? left : most_rows, rows);
-    }
+            clear(static_cast<T*>(to.x) + t * to.x_time + call.order[place] * to.x_batch, p.inputs);
 }
 
 template <class T>
-void phases(const Call& call, Phase phase, int thread, int threads) {
-    switch (phase) {
-        case Phase::pack:
-            return pack<T>(call, false, thread, threads);
-        case Phase::forward:
-            return forward<T>(call, thread, threads);
-        case Phase::pack_backward:
-            if (thread == 0) list_rows(call);
-            return pack<T>(call, true, thread, threads);
-        case Phase::backward:
-            return backward<T>(call, thread, threads);
-        case Phase::sums:
-            if (call.gradients->x != nullptr) input_gradient<T>(call, thread, threads);
-            return sum_weights<T>(call, thread, threads);
+void backward(const Call& call, int thread, int threads) {
+    const longspan_problem& p = *call.problem;
+    pack<T>(call, true, thread, threads);
+    clear_input_padding<T>(call, thread, threads);
+    WeightGradients<T> weights(call, thread, threads);
+    weights.clear();
+    Backward<T> loop(call);
+    const Share mine = sequences_of(call, thread, threads);
+    for (Index place = mine.from; place < mine.to; ++place) loop.begin(place);
+    if (call.by_units) loop.take_units(thread, threads);
+    call.meet();
+    const Index chunk = call.work.chunk, shift = call.reverse() ? p.steps % chunk : 0;
+    // Chunks count from the first element of the sequences: the last one that is taken, or the first, is cut
+    // short.
+    for (Index to = p.steps; to > 0;) {
+        Index from = shift + (to - 1 - shift) / chunk * chunk;
+        if (to <= shift) from = 0;
+        const Share steps{from, to};
+        if (call.by_units)
+            each_group({0, p.batch}, [&](Group& group) { loop.run_shared(group, steps, thread, threads); });
+        else
+            each_group(mine, [&](Group& group) { loop.run(group, steps); });
+        call.meet();
+        weights.add(from, to);
+        call.meet();
+        to = from;
     }
+    weights.write();
 }
 
-void run(const Call& call, Phase phase, int thread, int threads) {
+void run_forward(const Call& call, int thread, int threads) {
     if (call.problem->type == LONGSPAN_FLOAT64)
-        phases<double>(call, phase, thread, threads);
+        forward<double>(call, thread, threads);
     else
-        phases<float>(call, phase, thread, threads);
+        forward<float>(call, thread, threads);
+}
+
+void run_backward(const Call& call, int thread, int threads) {
+    if (call.problem->type == LONGSPAN_FLOAT64)
+        backward<double>(call, thread, threads);
+    else
+        backward<float>(call, thread, threads);
 }
 
 template <class T>
@@ -176,6 +243,6 @@ void activate(int function, int type, Index count, const void* in, void* out) {
 }  // namespace
 
 extern const Engine engine;
-const Engine engine{run, activate};
+const Engine engine{run_forward, run_backward, activate};
 
 }  // namespace longspan::LONGSPAN_ISA

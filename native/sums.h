@@ -1,15 +1,18 @@
-// Gradients of the weights: sums over all real (step, place) rows, in blocks of 128 rows, in their order.
+// Gradients of the weights: sums over all real (step, place) rows, chunk by chunk of time, from the last to
+// the first.
 //
-// Each element is, block by block, one chain of fused multiply-adds that starts at 0, and the blocks are
-// added in order. Threads share out the elements, never a sum.
+// Each element is, piece by piece, one chain of fused multiply-adds that starts at 0, and the pieces are
+// added in their order: the real rows of `block_steps` steps, counted from the first element of the
+// sequences, or the rest of them after every `sum_rows`. Threads share out the elements, never a sum; chunks
+// change nothing.
 #pragma once
 
 #include "pack.h"
 
 namespace longspan::LONGSPAN_ISA {
 
-inline constexpr Index sum_rows = 128;
-inline constexpr int sum_columns = tile_rows;  // features side by side
+inline constexpr Index sum_rows = 2 * block_rows;  // of a piece, at most
+inline constexpr int sum_columns = tile_rows;      // features side by side
 
 // total[c][...] += sum over k of d[k][offset] * x[k][first + c], for C features and four native vectors.
 template <class T, int C>
@@ -67,7 +70,57 @@ void outer(int columns, Index count, const T* const* d, const Index (&offset)[4]
     }
 }
 
-// Rows of a buffer, by the numbers in the list of real rows.
+// The real rows of a chunk, in the order of processing.
+class Rows {
+  public:
+    // `room` holds (5 ring + chunk) Index: four numbers a row, and the ends of the pieces.
+    Rows(const Call& call, Index* room)
+        : call_(call),
+          tape_(room),
+          ring_(tape_ + call.work.ring),
+          in_x_(ring_ + call.work.ring),
+          in_dx_(in_x_ + call.work.ring),
+          ends_(in_dx_ + call.work.ring) {}
+
+    // Steps [from, end): `from` is the step of the first row of the chunk.
+    void list(Index from, Index end) {
+        const longspan_problem& p = *call_.problem;
+        const longspan_gradients& to = *call_.gradients;
+        const Index steps = block_steps(p), shift = call_.reverse() ? p.steps % steps : 0;
+        count_ = pieces_ = 0;
+        Index start = 0;
+        for (Index step = from; step < end; ++step) {
+            for (Index place = 0; place < p.batch; ++place) {
+                if (!call_.active(place, step)) continue;
+                const Index t = call_.time(step), n = call_.order[place];
+                tape_[count_] = step * p.batch + place, ring_[count_] = (step - from) * p.batch + place;
+                in_x_[count_] = t * p.x_time + n * p.x_batch,
+                in_dx_[count_++] = t * to.x_time + n * to.x_batch;
+            }
+            const bool last = step + 1 == end || (step + 1 - shift) % steps == 0;
+            while (count_ - start >= sum_rows || (last && count_ > start)) {
+                start = count_ - start > sum_rows ? start + sum_rows : count_;
+                ends_[pieces_++] = start;
+            }
+        }
+    }
+
+    Index count() const { return count_; }
+    Index pieces() const { return pieces_; }
+    Index start(Index piece) const { return piece == 0 ? 0 : ends_[piece - 1]; }
+    Index end(Index piece) const { return ends_[piece]; }
+    const Index* tape() const { return tape_; }
+    const Index* ring() const { return ring_; }
+    const Index* in_x() const { return in_x_; }
+    const Index* in_dx() const { return in_dx_; }
+
+  private:
+    const Call& call_;
+    Index *tape_, *ring_, *in_x_, *in_dx_, *ends_;
+    Index count_ = 0, pieces_ = 0;
+};
+
+// Rows of a buffer, by numbers of real rows.
 template <class T>
 struct Source {
     const T* base = nullptr;
@@ -81,111 +134,119 @@ struct Source {
 struct Stack {
     Index gates, units, width;
     Index row[4];
+    Index vectors() const { return gates * width / block; }
+    Index place(Index vector) const { return row[vector * block / width] * width + vector * block % width; }
 };
 
+// What one thread sums up and writes.
 template <class T>
 class Sums {
   public:
-    Sums(const Call& call, T* total, int thread, int threads)
-        : real_(call.real), total_(total), thread_(thread), threads_(threads) {}
+    Sums(const Rows& rows, int thread, int threads) : rows_(rows), thread_(thread), threads_(threads) {}
 
-    // out = sum of d outer x.
-    void weight(const Stack& stack, const Source<T>& d, const Source<T>& x, Index columns, T* out) const {
-        const Index vectors = stack.gates * stack.width / block;
-        const Share mine = share((vectors + 3) / 4, thread_, threads_);
-        for (Index panel = mine.from; panel < mine.to; ++panel) {
-            const Index first = 4 * panel, count = vectors - first < 4 ? vectors - first : 4;
-            panel_sum(stack, d, x, columns, first, count);
-            for (Index v = 0; v < count; ++v) write(stack, first + v, v, columns, out);
-        }
+    // total += d outer x over the rows of the chunk; total is [panel][column][64].
+    void weight(const Stack& stack, const Source<T>& d, const Source<T>& x, Index columns, T* total) const {
+        const Share mine = panels(stack);
+        for (Index panel = mine.from; panel < mine.to; ++panel)
+            for (Index piece = rows_.pieces() - 1; piece >= 0; --piece)
+                panel_sum(stack, d, x, columns, panel, piece, total + panel * columns * 4 * block);
     }
 
-    // out = sum of a * b by elements, or of a alone; for the gates of a stack, b in rows of its own.
+    // total (gates, width) += a * b by elements, or a alone; for the gates of a stack, b in rows of its own.
     void elements(const Stack& stack, const Source<T>& a, const Source<T>& b, const Index (&b_row)[4],
-                  T* out) const {
-        const Share mine = share(stack.gates * stack.width / block, thread_, threads_);
+                  T* total) const {
+        const Share mine = vectors(stack);
         for (Index v = mine.from; v < mine.to; ++v) {
             const Index gate = v * block / stack.width, unit = v * block % stack.width;
-            T sum[block];
-            column_sum(a, stack.row[gate] * stack.width + unit, b, b_row[gate] * stack.width + unit, sum);
-            for (Index lane = 0; lane < block && unit + lane < stack.units; ++lane)
-                out[gate * stack.units + unit + lane] = sum[lane];
+            column_sum(a, stack.row[gate] * stack.width + unit, b, b_row[gate] * stack.width + unit,
+                       total + v * block);
         }
     }
 
-    void elements(const Stack& stack, const Source<T>& a, T* out) const {
-        elements(stack, a, Source<T>{}, {0, 0, 0, 0}, out);
+    void elements(const Stack& stack, const Source<T>& a, T* total) const {
+        elements(stack, a, Source<T>{}, {0, 0, 0, 0}, total);
+    }
+
+    void clear_weight(const Stack& stack, Index columns, T* total) const {
+        const Share mine = panels(stack);
+        clear(total + mine.from * columns * 4 * block, (mine.to - mine.from) * columns * 4 * block);
+    }
+
+    void clear_elements(const Stack& stack, T* total) const {
+        const Share mine = vectors(stack);
+        clear(total + mine.from * block, (mine.to - mine.from) * block);
+    }
+
+    // To the caller's array (gates * units, columns).
+    void write_weight(const Stack& stack, Index columns, const T* total, T* out) const {
+        const Share mine = panels(stack);
+        for (Index vector = 4 * mine.from; vector < 4 * mine.to && vector < stack.vectors(); ++vector) {
+            const Index gate = vector * block / stack.width, unit = vector * block % stack.width;
+            const Index here = stack.units - unit < block ? stack.units - unit : block;
+            const T* from = total + (vector / 4 * columns * 4 + vector % 4) * block;
+            T* rows = out + (gate * stack.units + unit) * columns;
+            Index c = 0;
+            for (; c + block <= columns; c += block)
+                transpose<T>(from + c * 4 * block, 4 * block, block, here, rows + c, columns, false);
+            for (; c < columns; ++c)
+                for (Index lane = 0; lane < here; ++lane)
+                    rows[lane * columns + c] = from[c * 4 * block + lane];
+        }
+    }
+
+    void write_elements(const Stack& stack, const T* total, T* out) const {
+        const Share mine = vectors(stack);
+        for (Index v = mine.from; v < mine.to; ++v) {
+            const Index gate = v * block / stack.width, unit = v * block % stack.width;
+            for (Index lane = 0; lane < block && unit + lane < stack.units; ++lane)
+                out[gate * stack.units + unit + lane] = total[v * block + lane];
+        }
     }
 
   private:
-    Index real_;
-    T* total_;  // [column][64]
+    const Rows& rows_;
     int thread_, threads_;
 
-    static Index place(const Stack& stack, Index vector) {
-        const Index gate = vector * block / stack.width;
-        return stack.row[gate] * stack.width + vector * block % stack.width;
-    }
+    Share panels(const Stack& stack) const { return share((stack.vectors() + 3) / 4, thread_, threads_); }
+    Share vectors(const Stack& stack) const { return share(stack.vectors(), thread_, threads_); }
 
-    void panel_sum(const Stack& stack, const Source<T>& d, const Source<T>& x, Index columns, Index first,
-                   Index count) const {
+    void panel_sum(const Stack& stack, const Source<T>& d, const Source<T>& x, Index columns, Index panel,
+                   Index piece, T* panel_total) const {
         constexpr int split = block / lanes<T>;
-        const Index natives = 4 * split;
-        clear(total_, columns * 4 * block);
+        const Index first = 4 * panel, left = stack.vectors() - first, count = left < 4 ? left : 4;
+        const Index start = rows_.start(piece), rows = rows_.end(piece) - start;
         const T *d_rows[sum_rows], *x_rows[sum_rows];
-        for (Index start = 0; start < real_; start += sum_rows) {
-            const Index rows = real_ - start < sum_rows ? real_ - start : sum_rows;
-            for (Index k = 0; k < rows; ++k) d_rows[k] = d.row(start + k), x_rows[k] = x.row(start + k);
-            for (Index native = 0; native < natives; native += 4) {
-                Index offset[4];
-                T* total[4];
-                for (Index v = 0; v < 4; ++v) {
-                    // Past the last vector the last one is summed again, into columns that are not read.
-                    const Index vector = (native + v) / split, lane = (native + v) % split * lanes<T>;
-                    offset[v] = place(stack, first + (vector < count ? vector : count - 1)) + lane;
-                    total[v] = total_ + (native + v) * lanes<T>;
-                }
-                for (Index c = 0; c < columns; c += sum_columns) {
-                    const Index left = columns - c;
-                    T* here[4];
-                    for (int v = 0; v < 4; ++v) here[v] = total[v] + c * 4 * block;
-                    outer<T>(static_cast<int>(left < sum_columns ? left : sum_columns), rows, d_rows, offset,
-                             x_rows, c, here, 4 * block);
-                }
+        for (Index k = 0; k < rows; ++k) d_rows[k] = d.row(start + k), x_rows[k] = x.row(start + k);
+        for (Index native = 0; native < count * split; native += 4) {
+            Index offset[4];
+            T* total[4];
+            for (Index v = 0; v < 4; ++v) {
+                // Past the last vector the last one is summed again, into columns that are not read.
+                const Index vector = (native + v) / split, lane = (native + v) % split * lanes<T>;
+                offset[v] = stack.place(first + (vector < count ? vector : count - 1)) + lane;
+                total[v] = panel_total + (native + v) * lanes<T>;
+            }
+            for (Index c = 0; c < columns; c += sum_columns) {
+                const Index rest = columns - c;
+                T* here[4];
+                for (int v = 0; v < 4; ++v) here[v] = total[v] + c * 4 * block;
+                outer<T>(static_cast<int>(rest < sum_columns ? rest : sum_columns), rows, d_rows, offset,
+                         x_rows, c, here, 4 * block);
             }
         }
     }
 
-    void write(const Stack& stack, Index vector, Index v, Index columns, T* out) const {
-        const Index gate = vector * block / stack.width, unit = vector * block % stack.width;
-        const Index here = stack.units - unit < block ? stack.units - unit : block;
-        T* rows = out + (gate * stack.units + unit) * columns;
-        Index c = 0;
-        for (; c + block <= columns; c += block)
-            transpose<T>(total_ + v * block + c * 4 * block, 4 * block, block, here, rows + c, columns,
-                         false);
-        for (; c < columns; ++c)
-            for (Index lane = 0; lane < here; ++lane)
-                rows[lane * columns + c] = total_[(c * 4 + v) * block + lane];
-    }
-
-    void column_sum(const Source<T>& a, Index a_at, const Source<T>& b, Index b_at, T* out) const {
-        constexpr int split = block / lanes<T>;
-        Vec<T> total[split];
-        for (int k = 0; k < split; ++k) total[k] = splat<T>(0);
-        for (Index start = 0; start < real_; start += sum_rows) {
-            const Index end = start + sum_rows < real_ ? start + sum_rows : real_;
-            for (int k = 0; k < split; ++k) {
+    void column_sum(const Source<T>& a, Index a_at, const Source<T>& b, Index b_at, T* total) const {
+        for (int k = 0; k < block; k += lanes<T>) {
+            for (Index piece = rows_.pieces() - 1; piece >= 0; --piece) {
                 Vec<T> sum = splat<T>(0);
-                for (Index row = start; row < end; ++row) {
-                    const Vec<T> value = load<T>(a.row(row) + a_at + k * lanes<T>);
-                    sum = b.base == nullptr ? sum + value
-                                            : fma(value, load<T>(b.row(row) + b_at + k * lanes<T>), sum);
+                for (Index row = rows_.start(piece); row < rows_.end(piece); ++row) {
+                    const Vec<T> value = load<T>(a.row(row) + a_at + k);
+                    sum = b.base == nullptr ? sum + value : fma(value, load<T>(b.row(row) + b_at + k), sum);
                 }
-                total[k] += sum;
+                store<T>(total + k, load<T>(total + k) + sum);
             }
         }
-        for (int k = 0; k < split; ++k) store<T>(out + k * lanes<T>, total[k]);
     }
 };
 

@@ -97,9 +97,47 @@ void Pool::run(int shares, Task task, void* context) {
     for (int k = 0; k < shares; ++k) task(context, k, shares);
 }
 
+void Pool::borrow(const Lender& lender) {
+    const std::lock_guard<std::mutex> lock(busy_);
+    lender_ = lender;
+}
+
+namespace {
+
+struct Loan {
+    Pool::Task task;
+    void* context;
+    int shares;
+    int (*team)();
+    std::atomic<int> next{0};
+    std::atomic<bool> refused{false};
+};
+
+// Each thread of the team takes one share. A team smaller than that was asked for (inside of another parallel
+// region) does nothing, since shares may wait for each other.
+void run_loan(void* data) {
+    Loan& loan = *static_cast<Loan*>(data);
+    if (loan.team() < loan.shares) {
+        loan.refused.store(true, std::memory_order_relaxed);
+        return;
+    }
+    const int share = loan.next.fetch_add(1, std::memory_order_relaxed);
+    if (share < loan.shares) loan.task(loan.context, share, loan.shares);
+}
+
+}  // namespace
+
+bool Pool::run_borrowed(int shares, Task task, void* context) const {
+    Loan loan{task, context, shares, lender_.team};
+    lender_.parallel(run_loan, &loan, static_cast<unsigned>(shares), 0);
+    return !loan.refused.load(std::memory_order_relaxed);
+}
+
 bool Pool::run_together(int shares, Task task, void* context) {
     std::unique_lock<std::mutex> lock(busy_, std::defer_lock);
-    if (!lock.try_lock() || !grow(shares - 1)) return false;
+    if (!lock.try_lock()) return false;
+    if (lender_.parallel != nullptr) return run_borrowed(shares, task, context);
+    if (!grow(shares - 1)) return false;
     task_ = task, context_ = context;
     unfinished_.store(static_cast<std::uint32_t>(shares), std::memory_order_relaxed);
     if (++job_ == 0) ++job_;  // 0 is what a new worker has seen

@@ -1,7 +1,7 @@
-// A small pool of threads that spin briefly, then sleep.
+// A small pool of threads that spin briefly, then sleep, or the threads of a host that lends them.
 //
 // One call at a time has the pool; another that comes meanwhile does all its shares itself, which changes no
-// bit of its results. A child of fork starts with a new pool.
+// bit of its results. A child of fork starts with a new pool, and borrows nothing.
 #pragma once
 
 #include <atomic>
@@ -26,9 +26,19 @@ class Barrier {
     std::atomic<std::uint32_t> round_{0};
 };
 
+// How a host that runs on GNU OpenMP lends its threads. Its workers spin for milliseconds after each of its
+// own parallel regions: a second set of threads would find every processor taken.
+struct Lender {
+    void (*parallel)(void (*body)(void*), void* data, unsigned threads, unsigned flags) = nullptr;
+    int (*team)() = nullptr;  // how many threads run the body, asked inside of it
+};
+
 class Pool {
   public:
     using Task = void (*)(void* context, int share, int shares);
+
+    // From now on the threads of `lender`, or with a NULL our own again.
+    void borrow(const Lender& lender);
 
     // Calls task(context, k, shares) for every k below shares, on as many threads, and returns when all are
     // done.
@@ -46,6 +56,7 @@ class Pool {
     };
 
     std::mutex busy_;
+    Lender lender_;
     std::vector<std::unique_ptr<Worker>> workers_;
     // Of the job that runs: its number (32 bits), how many shares it has (16), how many are claimed (16). In
     // one word, so that a worker that wakes too late for its job can claim nothing of the next one.
@@ -55,6 +66,7 @@ class Pool {
     Task task_ = nullptr;
     void* context_ = nullptr;
 
+    bool run_borrowed(int shares, Task task, void* context) const;
     void work(Worker& worker);
     void run_shares(std::uint32_t job);
     bool grow(int workers);

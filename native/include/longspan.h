@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define LONGSPAN_ABI 1
+#define LONGSPAN_ABI 2
 #define LONGSPAN_API __attribute__((visibility("default")))
 
 enum longspan_cell { LONGSPAN_LSTM = 0, LONGSPAN_RNN = 1, LONGSPAN_GRU = 2 };
@@ -118,7 +118,8 @@ struct longspan_gradients {
     int64_t y_time, y_batch;
     const void* state[2];
     const void* record[LONGSPAN_RECORDS];
-    void* x;          /* (T, B, I) dense, or NULL: not wanted */
+    void* x; /* (T, B, I) with these strides, features dense, or NULL: not wanted */
+    int64_t x_time, x_batch;
     void* initial[2]; /* (B, P), (B, H) */
     void* fresh[2];   /* (B, P), (B, H): the share of each sequence; NULL where there is no reset */
     void* weights[LONGSPAN_WEIGHTS]; /* all that the cell has */
@@ -141,6 +142,13 @@ LONGSPAN_API int32_t longspan_forward(const struct longspan_problem* problem,
 /* Gradients of a forward call with keep = 1 and the same problem. The tape is only read. */
 LONGSPAN_API int32_t longspan_backward(const struct longspan_problem* problem,
                                        const struct longspan_gradients* gradients);
+
+/* Run on the threads of a host that has GNU OpenMP in its process, whose workers would otherwise stand in the
+ * way of the engine's own: `parallel` is its GOMP_parallel, `team` its omp_get_num_threads. NULL and NULL:
+ * the engine's own threads. A child of fork always starts with its own. */
+LONGSPAN_API void longspan_borrow_threads(void (*parallel)(void (*body)(void*), void* data, unsigned threads,
+                                                           unsigned flags),
+                                          int (*team)(void));
 
 /* out[k] = function(in[k]) for count values: 0 sigmoid, 1 tanh; for tests of accuracy. */
 LONGSPAN_API int32_t longspan_activation(int32_t function, int32_t type, int32_t isa, int64_t count,

@@ -26,13 +26,13 @@ void gru_forward(Index width, Units mine, T* gates, const T* h, T* new_h, T* pre
 // gates: r, z, n and U_n h + b; d_sums: gradients of the sums of r, z, n and of U_n h + b, out. `direct` is
 // the gradient of the h before that does not go through a product.
 template <class T>
-void gru_backward(Index width, const T* gates, T* d_sums, const T* h, const T* d_h,
+void gru_backward(Index width, Units mine, const T* gates, T* d_sums, const T* h, const T* d_h,
                   const T* const (&d_gate)[4], const T* const (&d_pre)[4], T* direct) {
     const Vec<T> one = splat<T>(1);
     const auto plus = [](Vec<T> value, const T* more, Index k) {
         return more == nullptr ? value : value + load<T>(more + k);
     };
-    each_vector<T>(width, [&](Index k) {
+    each_vector<T>(mine, [&](Index k) {
         const Vec<T> r = load<T>(gates + k), z = load<T>(gates + width + k);
         const Vec<T> n = load<T>(gates + 2 * width + k), product = load<T>(gates + 3 * width + k);
         const Vec<T> d = load<T>(d_h + k);

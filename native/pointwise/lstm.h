@@ -73,19 +73,22 @@ void lstm_forward(const LstmForm<T>& form, const LstmForward<T>& row, Units mine
         const Vec<T> c_new = form.cut(form.raw(i, f, g, c));
         Vec<T> sum_o = load<T>(gate + form.o() + k);
         if (form.peephole) sum_o = fma(load<T>(form.peep + form.peep_o() + k), c_new, sum_o);
-        const Vec<T> o = sigmoid<T>(sum_o);
         store<T>(gate + k, i);
         if (form.forget) store<T>(gate + form.f() + k, f);
         store<T>(gate + form.g() + k, g);
-        store<T>(gate + form.o() + k, o);
+        store<T>(gate + form.o() + k, sigmoid<T>(sum_o));
         store<T>(row.new_c + k, c_new);
-        if (!form.norm) store<T>(row.shown + k, o * tanh<T>(c_new));
         if (row.pre != nullptr) {
             store<T>(row.pre + k, sum_i), store<T>(row.pre + form.width + k, sum_f);
             store<T>(row.pre + 2 * form.width + k, sum_g), store<T>(row.pre + 3 * form.width + k, sum_o);
             store<T>(row.pre + 4 * form.width + k, f);
         }
     });
+    // In a loop of its own: behind the gates of the same units it would wait for all of them.
+    if (!form.norm)
+        each_vector<T>(mine, [&](Index k) {
+            store<T>(row.shown + k, load<T>(gate + form.o() + k) * tanh<T>(load<T>(row.new_c + k)));
+        });
     if (!form.norm) return;
     normalise<T>(row.new_c, 1, form.units, form.width, row.shown);
     each_vector<T>(form.width, [&](Index k) {
@@ -131,19 +134,19 @@ LONGSPAN_INLINE Vec<T> plus(Vec<T> value, const T* more, Index k) {
 }
 
 template <class T>
-void lstm_backward(const LstmForm<T>& form, const LstmBackward<T>& row) {
+void lstm_backward(const LstmForm<T>& form, const LstmBackward<T>& row, Units mine) {
     const T* const gate = row.gates;
     T* const out = row.d_sums;
     const Vec<T> one = splat<T>(1);
     if (form.norm || row.new_c != nullptr) {
-        each_vector<T>(form.width, [&](Index k) {
+        each_vector<T>(mine, [&](Index k) {
             const Vec<T> i = load<T>(gate + k), f = form.forget_gate(gate, k, i);
             store<T>(row.new_c + k,
                      form.cut(form.raw(i, f, load<T>(gate + form.g() + k), load<T>(row.c + k))));
         });
     }
     if (form.norm) lstm_shown_backward(form, row);
-    each_vector<T>(form.width, [&](Index k) {
+    each_vector<T>(mine, [&](Index k) {
         const Vec<T> c = load<T>(row.c + k), i = load<T>(gate + k), f = form.forget_gate(gate, k, i);
         const Vec<T> g = load<T>(gate + form.g() + k), o = load<T>(gate + form.o() + k);
         const Vec<T> raw = form.raw(i, f, g, c), c_new = form.cut(raw), d_h = load<T>(row.shown + k);

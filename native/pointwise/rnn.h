@@ -21,9 +21,9 @@ void rnn_forward(bool relu, Units mine, T* gates, T* new_h, T* pre) {
 // gates: the activated gate; d_sums: the gradient of the sum, out; d_gate and d_pre come from outside, or are
 // NULL.
 template <class T>
-void rnn_backward(bool relu, Index width, const T* gates, T* d_sums, const T* d_h, const T* d_gate,
+void rnn_backward(bool relu, Units mine, const T* gates, T* d_sums, const T* d_h, const T* d_gate,
                   const T* d_pre) {
-    each_vector<T>(width, [&](Index k) {
+    each_vector<T>(mine, [&](Index k) {
         const Vec<T> g = load<T>(gates + k);
         Vec<T> d = load<T>(d_h + k);
         if (d_gate != nullptr) d += load<T>(d_gate + k);

@@ -91,7 +91,8 @@ Gradient gradient(const Numbers& n, const std::vector<float>& d_y, int threads, 
     CHECK(longspan_forward(&p, &r) == 0, "forward");
     Gradient out{n.x, n.h, n.c, n.w_ih, n.w_hh, n.b_ih, n.b_hh};
     longspan_gradients g{};
-    g.y = d_y.data(), g.y_time = r.y_time, g.y_batch = r.y_batch, g.x = out.x.data();
+    g.y = d_y.data(), g.y_time = r.y_time, g.y_batch = r.y_batch, g.x = out.x.data(), g.x_time = n.B * n.I,
+    g.x_batch = n.I;
     g.initial[0] = out.h.data(), g.initial[1] = out.c.data();
     g.weights[0] = out.w_ih.data(), g.weights[1] = out.w_hh.data();
     g.weights[2] = out.b_ih.data(), g.weights[3] = out.b_hh.data();

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from longspan.kernels.native_library import NativeError, library
+from longspan.kernels.native_library import NativeError, borrow_threads, library
 
 _HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(_HERE), str(_HERE.parent / "contract")]
@@ -19,12 +19,15 @@ sys.path[:0] = [str(_HERE), str(_HERE.parent / "contract")]
 def _engine() -> Iterator[None]:
     """The engine, and memory that shows when it is read before it is written."""
     try:
-        library()
+        loaded = library()
     except NativeError as error:
         pytest.skip(str(error))
+    # Those of torch spin for seconds where a processor is taken away; one test borrows them.
+    borrow_threads(loaded, borrow=False)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)
     torch.set_num_threads(threads)
+    borrow_threads(loaded)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from longspan import cells
-from longspan.kernels import native, native_ops
+from longspan.kernels import native, native_direct, native_ops
+from longspan.kernels.native_library import Running
 from longspan.kernels.plan import Arguments, Plan, Result
 
 LSTM_OPTIONS = ("peephole", "coupled", "layer_norm", "forget_gate", "projection", "bias")
@@ -106,8 +107,8 @@ def engine(threads: int = 1, isa: int = 0) -> Iterator[None]:
     """Run with this many threads, on this build."""
     # Torch keeps one thread: the barriers of its own pool spin for seconds where a processor is taken away.
     with (
-        mock.patch.object(native_ops, "_ISA", isa),
-        mock.patch.object(native_ops, "_threads", lambda: threads),
+        mock.patch.object(native_ops, "running", lambda: Running(threads, isa)),
+        mock.patch.object(native_direct, "running", lambda: Running(threads, isa)),
     ):
         yield
 

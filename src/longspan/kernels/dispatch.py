@@ -40,8 +40,8 @@ class Backend(NamedTuple):
 
 # The first that can, runs.
 BACKENDS: tuple[Backend, ...] = (
-    Backend("vendor", vendor.supports, vendor.run, keyed=False),
     Backend("native", native.supports, native.run),
+    Backend("vendor", vendor.supports, vendor.run, keyed=False),
     Backend("reference", reference.supports, reference.run),
 )
 
@@ -135,6 +135,7 @@ def _refusals(plan: Plan) -> dict[str, str]:
 def run(plan: Plan, args: Arguments) -> Result:
     """Choose a backend and run it. A call that draws masks without a seed gets one from torch's generator."""
     backend = choose(plan)
+    native.say_absence(plan)
     if args.seed is None and backend.keyed and plan.draws:
         args = args._replace(seed=torch.randint(1 << 62, (), dtype=torch.int64))
     return backend.run(plan, args)

@@ -12,6 +12,9 @@ import sys
 from ctypes import POINTER, Structure, c_double, c_int32, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+
+import torch
 
 from longspan.core.errors import LongspanError
 
@@ -26,10 +29,14 @@ __all__ = [
     "NativeError",
     "Problem",
     "Results",
+    "Running",
+    "borrow_threads",
+    "checked",
     "library",
+    "running",
 ]
 
-ABI = 1
+ABI = 2
 WEIGHTS = (
     "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_ch",
     "gain_ih", "gain_hh", "gain_c", "shift_c",
@@ -117,6 +124,8 @@ class Gradients(Structure):
         ("state", c_void_p * 2),
         ("record", c_void_p * RECORDS),
         ("x", c_void_p),
+        ("x_time", c_int64),
+        ("x_batch", c_int64),
         ("initial", c_void_p * 2),
         ("fresh", c_void_p * 2),
         ("weights", c_void_p * len(WEIGHTS)),
@@ -145,6 +154,8 @@ def _declare(loaded: ctypes.CDLL) -> None:
     ):
         function = getattr(loaded, name)
         function.argtypes, function.restype = arguments, c_int32
+    loaded.longspan_borrow_threads.argtypes = (c_void_p, c_void_p)
+    loaded.longspan_borrow_threads.restype = None
 
 
 @cache
@@ -171,4 +182,38 @@ def library() -> ctypes.CDLL:
         )
     if loaded.longspan_isa() == 0:
         raise NativeError(STATUS[-1])
+    borrow_threads(loaded)
     return loaded
+
+
+def borrow_threads(loaded: ctypes.CDLL, *, borrow: bool = True) -> None:
+    """Let the engine run on torch's threads, where they are those of GNU OpenMP, or on its own again.
+
+    Torch's threads spin for milliseconds after each of its own operators, and a second set of threads would
+    have to share the processors with them.
+    """
+    if not borrow:
+        loaded.longspan_borrow_threads(None, None)
+        return
+    process = ctypes.CDLL(None)
+    if hasattr(process, "GOMP_parallel") and hasattr(process, "omp_get_num_threads"):
+        parallel, team = process.GOMP_parallel, process.omp_get_num_threads
+        loaded.longspan_borrow_threads(ctypes.cast(parallel, c_void_p), ctypes.cast(team, c_void_p))
+
+
+class Running(NamedTuple):
+    """How calls run: ``threads`` at most; ``isa`` 0 for the best build, 3 or 4 for one of them (in tests)."""
+
+    threads: int
+    isa: int = 0
+
+
+def running() -> Running:
+    """As many threads as torch uses, up to what the engine takes."""
+    return Running(min(torch.get_num_threads(), 256))
+
+
+def checked(status: int) -> None:
+    """Raise what a status of the engine means, if it is not 0."""
+    if status != 0:
+        raise NativeError(f"the native engine refused the call: {STATUS.get(status, f'status {status}')}")

@@ -16,14 +16,16 @@ import torch
 from torch import Tensor
 
 from longspan.core.errors import InputError
+from longspan.kernels import native_derivatives, native_vmap
+from longspan.kernels.native_checks import checked_backward, checked_forward, one_device
 from longspan.kernels.native_library import (
-    STATUS,
     WEIGHTS,
     Gradients,
-    NativeError,
     Problem,
     Results,
+    checked,
     library,
+    running,
 )
 
 __all__ = ["Side", "run_side"]
@@ -31,7 +33,6 @@ __all__ = ["Side", "run_side"]
 _LSTM, _RNN, _GRU = 0, 1, 2
 _COUPLED, _NO_FORGET, _LAYER_NORM, _PROJECTION = 2, 4, 8, 16
 _TYPES = {torch.float32: 0, torch.float64: 1}
-_ISA = 0  # 3 or 4 takes that build of the engine: for tests
 
 
 class Side(NamedTuple):
@@ -178,8 +179,8 @@ def _problem(inputs: _Inputs, side: Side) -> Problem:
         training=side.training,
         reverse=side.direction,
         keep=side.keep,
-        threads=_threads(),
-        isa=_ISA,
+        threads=running().threads,
+        isa=running().isa,
         steps=x.shape[0],
         batch=x.shape[1],
         inputs=x.shape[2],
@@ -212,11 +213,6 @@ def _problem(inputs: _Inputs, side: Side) -> Problem:
     return found
 
 
-def _threads() -> int:
-    """As many threads as torch uses, up to what the engine takes."""
-    return min(torch.get_num_threads(), 256)
-
-
 def _places(side: Side) -> list[int]:
     return [place for place in range(len(WEIGHTS)) if side.present >> place & 1]
 
@@ -224,7 +220,7 @@ def _places(side: Side) -> list[int]:
 def _space(problem: Problem, like: Tensor, *, backward: bool, tape: Tensor | None) -> tuple[Tensor, Tensor]:
     """The tape and the work space of a call, entered in the problem."""
     tape_bytes, work_bytes = ctypes.c_int64(), ctypes.c_int64()
-    _checked(
+    checked(
         library().longspan_sizes(
             ctypes.byref(problem), int(backward), ctypes.byref(tape_bytes), ctypes.byref(work_bytes)
         )
@@ -235,11 +231,6 @@ def _space(problem: Problem, like: Tensor, *, backward: bool, tape: Tensor | Non
     problem.tape, problem.tape_bytes = own.data_ptr(), own.numel() * size
     problem.work, problem.work_bytes = work.data_ptr(), work.numel() * size
     return own, work
-
-
-def _checked(status: int) -> None:
-    if status != 0:
-        raise NativeError(f"the native engine refused the call: {STATUS.get(status, f'status {status}')}")
 
 
 def _results(inputs: _Inputs, side: Side) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -263,7 +254,7 @@ def _forward(*given: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         out.state[1] = c.data_ptr()
     for number, place in enumerate(side.record):
         out.record[place] = records[number].data_ptr()
-    _checked(library().longspan_forward(ctypes.byref(problem), ctypes.byref(out)))
+    checked(library().longspan_forward(ctypes.byref(problem), ctypes.byref(out)))
     del work
     return y, h, c, records, tape if side.keep else tape.new_empty(0)
 
@@ -297,7 +288,9 @@ def _backward(*given: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, list
     problem = _problem(inputs, side)
     _, work = _space(problem, inputs.x, backward=True, tape=tape)
     d_y, d_h, d_c, d_records = (_dense_or_none(d) for d in (d_y, d_h, d_c, d_records))
-    into = Gradients(y=_pointer(d_y), x=found[0].data_ptr() if wants_x else None)
+    into = Gradients(y=_pointer(d_y))
+    if wants_x:
+        into.x, into.x_time, into.x_batch = found[0].data_ptr(), found[0].stride(0), found[0].stride(1)
     if d_y is not None:
         into.y_time, into.y_batch = d_y.stride(0), d_y.stride(1)
     into.state[0], into.state[1] = _pointer(d_h), _pointer(d_c) if side.states == 2 else None
@@ -309,7 +302,7 @@ def _backward(*given: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, list
         into.fresh[which] = found[3 + which].data_ptr() if resets else None
     for place, weight in zip(_places(side), weights, strict=True):
         into.weights[place] = weight.data_ptr()
-    _checked(library().longspan_backward(ctypes.byref(problem), ctypes.byref(into)))
+    checked(library().longspan_backward(ctypes.byref(problem), ctypes.byref(into)))
     del work
     return (*found, weights)  # type: ignore[return-value]
 
@@ -320,54 +313,12 @@ def _backward_fake(*given: Any) -> tuple[Any, ...]:
     return (*_gradients(inputs, side, wants_x), [torch.empty_like(weight) for weight in inputs.weights])
 
 
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    *tensors, numbers, rates = inputs
-    given = _Inputs(*tensors)
-    ctx.side = (numbers, rates)
-    ctx.count = len(given.weights)
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(
-        given.x, given.h, given.c, given.lengths, given.reset, given.fresh_h, given.fresh_c, given.seed,
-        given.sample_ids, given.first_step, output[4], *given.weights,
-    )  # fmt: skip
-
-
-def _derive(ctx: Any, d_y: Any, d_h: Any, d_c: Any, d_records: Any, _d_tape: Any) -> tuple[Any, ...]:
-    x, h, c, lengths, reset, fresh_h, fresh_c, seed, ids, step, tape, *weights = ctx.saved_tensors
-    d_x, d_h0, d_c0, d_fresh_h, d_fresh_c, d_weights = torch.ops.longspan.native_side_backward(
-        x, h, c, weights, lengths, reset, fresh_h, fresh_c, seed, ids, step, *ctx.side,
-        tape, d_y, d_h, d_c, d_records, ctx.needs_input_grad[0],
-    )  # fmt: skip
-    return (
-        d_x if ctx.needs_input_grad[0] else None,
-        d_h0,
-        d_c0 if d_c0.numel() == c.numel() else None,
-        d_weights,
-        None,
-        None,
-        None if fresh_h is None else d_fresh_h.sum(0),
-        None if fresh_c is None else d_fresh_c.sum(0),
-        None,
-        None,
-        None,
-        None,
-        None,
-    )
-
-
-def _derive_twice(*_: Any) -> None:
-    raise NativeError(
-        "the native engine has first derivatives only, got a gradient of a gradient: run the layer in "
-        'using("reference") where one is needed'
-    )
-
-
-_OPS.impl("native_side", _forward, "CPU")  # type: ignore[no-untyped-call]
-_OPS.impl("native_side_backward", _backward, "CPU")  # type: ignore[no-untyped-call]
-torch.library.register_fake("longspan::native_side", _forward_fake, lib=_OPS)
-torch.library.register_fake("longspan::native_side_backward", _backward_fake, lib=_OPS)
-torch.library.register_autograd("longspan::native_side", _derive, setup_context=_save, lib=_OPS)
-torch.library.register_autograd("longspan::native_side_backward", _derive_twice, lib=_OPS)
+_OPS.impl("native_side", checked_forward(_forward, Side.from_numbers), "CPU")  # type: ignore[no-untyped-call]
+_OPS.impl("native_side_backward", checked_backward(_backward, Side.from_numbers), "CPU")  # type: ignore[no-untyped-call]
+torch.library.register_fake("longspan::native_side", one_device(_forward_fake), lib=_OPS)
+torch.library.register_fake("longspan::native_side_backward", one_device(_backward_fake), lib=_OPS)
+native_derivatives.register(_OPS, Side.from_numbers)
+native_vmap.register(_OPS)
 
 
 def run_side(inputs: Sequence[Any], side: Side) -> tuple[Tensor, Tensor, Tensor, Tensor]:

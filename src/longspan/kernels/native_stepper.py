@@ -10,8 +10,8 @@ from torch import Tensor
 
 from longspan.cells.base import Cell
 from longspan.core.errors import InputError
-from longspan.kernels.native import engine_code, engine_options
-from longspan.kernels.native_library import STATUS, WEIGHTS, NativeError, Problem, Results, library
+from longspan.kernels.native_cells import engine_code, engine_options
+from longspan.kernels.native_library import WEIGHTS, Problem, Results, checked, library
 
 __all__ = ["Stepper"]
 
@@ -115,7 +115,7 @@ class Stepper:
 
     def _space(self, problem: Problem) -> tuple[Tensor, Tensor]:
         tape, work = ctypes.c_int64(), ctypes.c_int64()
-        _checked(library().longspan_sizes(ctypes.byref(problem), 0, ctypes.byref(tape), ctypes.byref(work)))
+        checked(library().longspan_sizes(ctypes.byref(problem), 0, ctypes.byref(tape), ctypes.byref(work)))
         own = torch.zeros(tape.value, dtype=torch.uint8), torch.zeros(work.value, dtype=torch.uint8)
         problem.tape, problem.tape_bytes = own[0].data_ptr(), tape.value
         problem.work, problem.work_bytes = own[1].data_ptr(), work.value
@@ -185,7 +185,7 @@ class Stepper:
         for problem, result in self._jobs:
             status = self._call(problem, result)
             if status:
-                _checked(status)
+                checked(status)
 
     def __call__(
         self, x: Tensor, state: tuple[Tensor, ...] | None = None
@@ -197,8 +197,3 @@ class Stepper:
         self.step()
         self._jobs = []
         return y, new
-
-
-def _checked(status: int) -> None:
-    if status != 0:
-        raise NativeError(f"the native engine refused the call: {STATUS.get(status, f'status {status}')}")

@@ -91,6 +91,8 @@ class Recurrent(nn.Module):
                 "dropped. Use more layers, recurrent_dropout, or dropout=0",
                 stacklevel=2 if type(self) is Recurrent else 3,
             )
+        self._sides = self.num_layers * self.num_directions  # L·D
+        self._widths = tuple(cell.state_width(name, self.hidden_size, self.proj_size) for name in cell.states)
         self._make_parameters(device, dtype)
         self.reset_parameters()
         self.flatten_parameters()
@@ -183,9 +185,7 @@ class Recurrent(nn.Module):
 
     def _state_shapes(self, *batch: int) -> list[tuple[int, ...]]:
         """Shape of each state; (L·D, width), or (L·D, B, width)."""
-        rows = self.num_layers * self.num_directions
-        widths = (self.cell.state_width(name, self.hidden_size, self.proj_size) for name in self.cell.states)
-        return [(rows, *batch, width) for width in widths]
+        return [(self._sides, *batch, width) for width in self._widths]
 
     def _start_state(self, call: inputs.Call) -> tuple[Tensor, ...]:
         x, batch = call.x, call.batch
@@ -193,7 +193,11 @@ class Recurrent(nn.Module):
             return tuple(
                 part.unsqueeze(1).expand(-1, batch, -1).contiguous() for part in self._learned_state()
             )
-        return tuple(torch.zeros(s, dtype=x.dtype, device=x.device) for s in self._state_shapes(batch))
+        zeros: dict[int, Tensor] = {}  # states are only read: those of one width can be one tensor
+        for width in self._widths:
+            if width not in zeros:
+                zeros[width] = torch.zeros((self._sides, batch, width), dtype=x.dtype, device=x.device)
+        return tuple(zeros[width] for width in self._widths)
 
     def _learned_state(self) -> tuple[Tensor, ...]:
         return tuple(getattr(self, f"initial_{state}") for state in self.cell.states)

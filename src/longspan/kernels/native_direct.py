@@ -1,0 +1,407 @@
+"""A whole stack straight on the engine: plain eager calls, where torch's dispatcher would take longer than a
+small layer.
+
+It has the results of the operators in ``native_ops``, which take over wherever something traces, transforms
+or intercepts the call. Layers, directions and records are written where they belong; nothing is put together
+afterwards.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from longspan.core.errors import InputError
+from longspan.kernels.masks import dropout_factor
+from longspan.kernels.native_cells import facts_of, record_place
+from longspan.kernels.native_library import Gradients, Problem, Results, Running, checked, library, running
+from longspan.kernels.native_stack import run_operators
+from longspan.kernels.plan import Arguments, Plan, Result
+
+__all__ = ["goes_direct", "run_direct"]
+
+_TYPES = {torch.float32: 0, torch.float64: 1}
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def goes_direct(args: Arguments) -> bool:
+    """Whether a call may go straight to the engine: plain tensors of one type, and nobody looks on."""
+    if torch.compiler.is_compiling() or _intercepted():
+        return False
+    dtype = args.x.dtype
+    for part in _floating(args):  # a generator would take twice as long
+        if type(part) not in _PLAIN or part.dtype is not dtype or not _plain(part):
+            return False
+    others = (args.lengths, args.reset, args.sample_ids, args.seed, args.first_step)
+    return all(part is None or (type(part) is Tensor and _plain(part)) for part in others)
+
+
+def _plain(part: Tensor) -> bool:
+    """Numbers in memory as they are."""
+    return part.is_cpu and part.layout is torch.strided and not part.is_neg()
+
+
+def _intercepted() -> bool:
+    """A transform of torch.func, a mode, forward-mode differentiation, or the tracer of torch.jit."""
+    return (
+        torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._len_torch_function_stack() > 0
+        or forward_ad._current_level >= 0
+        or torch._C._get_tracing_state() is not None
+    )
+
+
+def _floating(args: Arguments) -> tuple[Tensor, ...]:
+    """x, the states, the states after a reset, and the weights."""
+    return (args.x, *args.state, *(args.reset_state or ()), *args.weights)
+
+
+class _Side(NamedTuple):
+    """What is the same in every call of these sizes.
+
+    Attributes:
+        problem: the bytes of a ``Problem`` without addresses.
+        tape, work: elements of the two buffers.
+    """
+
+    problem: bytes
+    tape: int
+    work: int
+
+
+@lru_cache(4096)
+def _side(
+    plan: Plan,
+    layer: int,
+    direction: int,
+    sizes: tuple[int, int, int],
+    how: Running,
+    keep: bool,
+    backward: bool,
+) -> _Side:
+    facts, zoneout = facts_of(plan.cell), (*plan.zoneout, 0.0, 0.0)
+    problem = Problem(
+        cell=facts.code, options=facts.options, type=_TYPES[plan.dtype], training=plan.training,
+        reverse=direction, keep=keep, threads=how.threads, isa=how.isa, steps=sizes[0], batch=sizes[1],
+        inputs=sizes[2], hidden=plan.hidden_size, width=plan.state_width("h"), layer=layer,
+        cell_clip=facts.cell_clip, direction=direction,
+        recurrent_dropout=plan.recurrent_dropout if plan.training else 0.0,
+    )  # fmt: skip
+    for which in range(len(plan.cell.states)):
+        problem.zoneout[which] = zoneout[which]
+    tape, work = ctypes.c_int64(), ctypes.c_int64()
+    checked(library().longspan_sizes(ctypes.byref(problem), backward, ctypes.byref(tape), ctypes.byref(work)))
+    size = plan.dtype.itemsize
+    return _Side(bytes(problem), tape.value // size, work.value // size)
+
+
+class _Call:
+    """Tensors of a call, dense and held, and where everything lies in them."""
+
+    def __init__(self, plan: Plan, args: Arguments) -> None:
+        self.plan, self.args = plan, args
+        self.time, self.batch = (1, 0) if plan.batch_first else (0, 1)
+        self.x = args.x if args.x.stride(2) == 1 else args.x.contiguous()
+        self.steps, self.sequences = self.x.shape[self.time], self.x.shape[self.batch]
+        self.directions = 1 + plan.bidirectional
+        self.state = [part.contiguous() for part in args.state]
+        self.widths = [part.shape[2] for part in args.state]
+        self.weights = [weight.contiguous() for weight in args.weights]
+        self.lengths = None if args.lengths is None else args.lengths.contiguous()
+        self.sample_ids = None if args.sample_ids is None else args.sample_ids.contiguous()
+        self.fresh = [part.contiguous() for part in args.reset_state or ()]
+        self.places = facts_of(plan.cell).places
+        self.size = plan.dtype.itemsize
+        self.running = running()
+
+    def sides(self) -> Iterator[tuple[int, int, int]]:
+        """Layer, direction, and their place among all sides."""
+        for place in range(self.plan.num_layers * self.directions):
+            yield place // self.directions, place % self.directions, place
+
+    def problem(self, place: int, x: Tensor, *, keep: bool, backward: bool) -> tuple[Problem, _Side]:
+        """The problem of one side, apart from tape and work space."""
+        layer, direction = divmod(place, self.directions)
+        sizes = (self.steps, self.sequences, x.shape[2])
+        side = _side(self.plan, layer, direction, sizes, self.running, keep, backward)
+        made, args = Problem.from_buffer_copy(side.problem), self.args
+        made.x, made.x_time, made.x_batch = x.data_ptr(), x.stride(self.time), x.stride(self.batch)
+        state, row = made.state, place * self.sequences * self.size
+        for which, part in enumerate(self.state):
+            state[which] = part.data_ptr() + row * self.widths[which]
+        weights, first = made.weights, place * len(self.places)
+        for number, to in enumerate(self.places, first):
+            weights[to] = self.weights[number].data_ptr()
+        if self.lengths is not None:
+            made.lengths = self.lengths.data_ptr()
+        if args.reset is not None:
+            made.reset = args.reset.data_ptr()
+            made.reset_time, made.reset_batch = args.reset.stride(self.time), args.reset.stride(self.batch)
+            for which, part in enumerate(self.fresh):
+                made.fresh[which] = part.data_ptr() + place * self.widths[which] * self.size
+        if self.plan.draws:
+            self._key(made)
+        return made, side
+
+    def _key(self, made: Problem) -> None:
+        if self.args.seed is None:
+            raise InputError(
+                "random masks: expected a seed, got None; call kernels through dispatch.run, which draws one"
+            )
+        made.seed = int(self.args.seed)
+        if self.args.first_step is not None:
+            made.first_step = int(self.args.first_step)
+        if self.sample_ids is not None:
+            made.sample_ids = self.sample_ids.data_ptr()
+
+    def empty(self, *shape: int) -> Tensor:
+        return torch.empty(shape, dtype=self.plan.dtype)
+
+    def rows(self, width: int) -> Tensor:
+        """Empty, of the layout of the input."""
+        if self.plan.batch_first:
+            return self.empty(self.sequences, self.steps, width)
+        return self.empty(self.steps, self.sequences, width)
+
+    def sides_of(self, *shape: int) -> Tensor:
+        """Empty, (L·D, ...)."""
+        return self.empty(self.plan.num_layers * self.directions, *shape)
+
+
+class _Pass(NamedTuple):
+    """What a forward pass found: results, and what the backward pass reads.
+
+    Attributes:
+        y: of the layout of the input, (..., D·P).
+        state: for each state (L·D, B, width).
+        records: (L, D, B, T, width), in the order of the plan.
+        tapes: of each side.
+        inputs: of each layer but the first.
+        factors: of the dropout after each layer but the last.
+    """
+
+    y: Tensor
+    state: tuple[Tensor, ...]
+    records: tuple[Tensor, ...]
+    tapes: list[Tensor]
+    inputs: list[Tensor]
+    factors: list[Tensor]
+
+
+def _forward(call: _Call, *, keep: bool) -> _Pass:
+    plan, width, size = call.plan, call.widths[0], call.size
+    finals = tuple(call.sides_of(call.sequences, each) for each in call.widths)
+    records = tuple(
+        call.empty(plan.num_layers, call.directions, call.sequences, call.steps, plan.state_width(name))
+        for name in plan.record
+    )
+    places = [record_place(plan.cell, name) for name in plan.record]
+    run, x, y = library().longspan_forward, call.x, call.x
+    found = _Pass(y, finals, records, [], [], [])
+    for layer, direction, place in call.sides():
+        if direction == 0:
+            if layer > 0:
+                x = _between(call, layer - 1, y, found)
+            y = call.rows(call.directions * width)
+        problem, side = call.problem(place, x, keep=keep, backward=False)
+        tape, work = call.empty(side.tape), call.empty(side.work)
+        problem.tape, problem.tape_bytes = tape.data_ptr(), side.tape * size
+        problem.work, problem.work_bytes = work.data_ptr(), side.work * size
+        out = Results(y=y.data_ptr() + direction * width * size)
+        out.y_time, out.y_batch = y.stride(call.time), y.stride(call.batch)
+        for which, part in enumerate(finals):
+            out.state[which] = part.data_ptr() + place * call.sequences * call.widths[which] * size
+        for to, record in zip(places, records, strict=True):
+            out.record[to] = record.data_ptr() + place * record[0, 0].numel() * size
+        checked(run(ctypes.byref(problem), ctypes.byref(out)))
+        if keep:
+            found.tapes.append(tape)
+    return found._replace(y=y)
+
+
+def _between(call: _Call, layer: int, y: Tensor, found: _Pass) -> Tensor:
+    """The input of the next layer: the output of this one, dropped out of where the plan says so."""
+    if call.plan.drops_between_layers:
+        time_major = y.transpose(0, 1) if call.plan.batch_first else y
+        factor = dropout_factor(call.plan, call.args, layer, time_major)
+        factor = factor.transpose(0, 1) if call.plan.batch_first else factor
+        found.factors.append(factor)
+        y = y * factor
+    found.inputs.append(y)
+    return y
+
+
+class _Wanted(NamedTuple):
+    """Gradients that came in, dense in their last dimension; None stands for zeros."""
+
+    y: Tensor | None
+    state: list[Tensor | None]
+    records: list[Tensor | None]
+
+
+class _Found(NamedTuple):
+    """Gradients of the operands: x, states (L·D, B, ·), fresh states (L·D, ·), weights."""
+
+    x: Tensor | None
+    state: list[Tensor]
+    fresh: list[Tensor]
+    weights: list[Tensor]
+
+
+def _backward(call: _Call, kept: _Pass, wanted: _Wanted, *, wants_x: bool) -> _Found:
+    weights = [torch.empty_like(weight) for weight in call.weights]
+    states = [call.sides_of(call.sequences, width) for width in call.widths]
+    fresh = [call.sides_of(call.sequences, width) for width in call.widths] if call.fresh else []
+    places = [record_place(call.plan.cell, name) for name in call.plan.record]
+    d_y, d_x, inputs = wanted.y, None, [call.x, *kept.inputs]
+    for layer, direction, place in reversed(list(call.sides())):
+        source = inputs[layer]
+        problem, side = call.problem(place, source, keep=True, backward=True)
+        work = call.empty(side.work)
+        tape = kept.tapes[place]
+        problem.tape, problem.tape_bytes = tape.data_ptr(), tape.numel() * call.size
+        problem.work, problem.work_bytes = work.data_ptr(), side.work * call.size
+        into = Gradients()
+        _enter(into, call, place, wanted, places)
+        if d_y is not None:
+            into.y = d_y.data_ptr() + direction * call.widths[0] * call.size
+            into.y_time, into.y_batch = d_y.stride(call.time), d_y.stride(call.batch)
+        side_x = call.rows(source.shape[2]) if layer > 0 or wants_x else None
+        if side_x is not None:
+            into.x, into.x_time, into.x_batch = (
+                side_x.data_ptr(), side_x.stride(call.time), side_x.stride(call.batch),
+            )  # fmt: skip
+        row = place * call.sequences * call.size
+        for which, part in enumerate(states):
+            into.initial[which] = part.data_ptr() + row * call.widths[which]
+        for which, part in enumerate(fresh):
+            into.fresh[which] = part.data_ptr() + row * call.widths[which]
+        for number, to in enumerate(call.places, place * len(call.places)):
+            into.weights[to] = weights[number].data_ptr()
+        checked(library().longspan_backward(ctypes.byref(problem), ctypes.byref(into)))
+        d_x = side_x if d_x is None or side_x is None else d_x.add_(side_x)
+        if direction == 0:
+            dropped = layer > 0 and kept.factors
+            d_y, d_x = (d_x * kept.factors[layer - 1] if dropped and d_x is not None else d_x), None
+    return _Found(d_y if wants_x else None, states, [part.sum(1) for part in fresh], weights)
+
+
+def _enter(into: Gradients, call: _Call, place: int, wanted: _Wanted, places: Sequence[int]) -> None:
+    """Gradients to the final states and the records of one side."""
+    for which, part in enumerate(wanted.state):
+        if part is not None:
+            into.state[which] = part.data_ptr() + place * part[0].numel() * call.size
+    for to, record in zip(places, wanted.records, strict=True):
+        if record is not None:
+            into.record[to] = record.data_ptr() + place * record[0, 0].numel() * call.size
+
+
+class _Others(NamedTuple):
+    """Operands without a gradient."""
+
+    lengths: Tensor | None
+    reset: Tensor | None
+    seed: Tensor | None
+    sample_ids: Tensor | None
+    first_step: Tensor | None
+
+
+def _arguments(plan: Plan, floating: Sequence[Tensor], others: _Others) -> Arguments:
+    """Back from ``_floating``."""
+    states = len(plan.cell.states)
+    count = plan.num_layers * (1 + plan.bidirectional) * len(plan.cell.weights)
+    x, state, rest = floating[0], tuple(floating[1 : 1 + states]), floating[1 + states :]
+    fresh = tuple(rest[: len(rest) - count])
+    return Arguments(x, state, list(rest[len(fresh) :]), None, reset_state=fresh or None, **others._asdict())
+
+
+class _Stack(torch.autograd.Function):
+    """The stack with its first derivative on the engine; higher ones go through the operators."""
+
+    @staticmethod
+    def forward(ctx: Any, plan: Plan, others: _Others, *floating: Tensor) -> Any:
+        call = _Call(plan, _arguments(plan, floating, others))
+        found = _forward(call, keep=True)
+        ctx.plan, ctx.counts = plan, (len(floating), len(found.tapes), len(found.inputs), len(found.factors))
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*floating, *others, *found.tapes, *found.inputs, *found.factors)
+        return (found.y, *found.state, *found.records)
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor | None) -> Any:
+        parts, saved = [], ctx.saved_tensors
+        for count in (ctx.counts[0], len(_Others._fields), *ctx.counts[1:]):
+            parts.append(saved[:count])
+            saved = saved[count:]
+        floating, others, tapes, inputs, factors = parts
+        args = _arguments(ctx.plan, floating, _Others(*others))
+        needed = ctx.needs_input_grad[2:]
+        if torch.is_grad_enabled() or _intercepted():
+            return (None, None, *_derive_again(ctx.plan, floating, _Others(*others), needed, given))
+        call = _Call(ctx.plan, args)
+        states = len(call.state)
+        given = tuple(None if part is None else part.resolve_neg() for part in given)
+        d_y = given[0] if given[0] is None or given[0].stride(2) == 1 else given[0].contiguous()
+        others_in = [None if part is None else part.contiguous() for part in given[1:]]
+        kept = _Pass(call.x, (), (), list(tapes), list(inputs), list(factors))
+        wanted = _Wanted(d_y, others_in[:states], others_in[states:])
+        found = _backward(call, kept, wanted, wants_x=needed[0])
+        every = (found.x, *found.state, *found.fresh, *found.weights)
+        return (None, None, *(part if need else None for part, need in zip(every, needed, strict=True)))
+
+
+def _derive_again(
+    plan: Plan,
+    floating: Sequence[Tensor],
+    others: _Others,
+    needed: Sequence[bool],
+    given: Sequence[Tensor | None],
+) -> list[Tensor | None]:
+    """Gradients that can be differentiated again: the call is repeated on the operators, masks and all.
+
+    On other names for the operands, since one of them may have come out of another.
+    """
+    with torch.enable_grad():
+        floating = [
+            part.view_as(part).requires_grad_(need) if need else part.detach()
+            for part, need in zip(floating, needed, strict=True)
+        ]
+        found = run_operators(plan, _arguments(plan, floating, others))
+    again = torch.is_grad_enabled()
+    every = (found.y, *found.state, *(found.record[name] for name in plan.record))
+    pairs = [(out, d) for out, d in zip(every, given, strict=True) if d is not None]
+    asked = [part for part, need in zip(floating, needed, strict=True) if need]
+    gradients: Iterator[Tensor | None] = iter(
+        torch.autograd.grad(
+            [out for out, _ in pairs], asked, [d for _, d in pairs], create_graph=again, allow_unused=True
+        )
+    )
+    return [next(gradients) if need else None for need in needed]
+
+
+_apply: Callable[..., tuple[Tensor, ...]] = _Stack.apply
+
+
+def run_direct(plan: Plan, args: Arguments) -> Result:
+    """Run the stack; ``goes_direct`` has said that it may.
+
+    Raises:
+        InputError: masks are to be drawn and there is no seed.
+        NativeError: the engine refused the call.
+    """
+    floating = _floating(args)
+    if torch.is_grad_enabled() and any(part.requires_grad for part in floating):
+        others = _Others(args.lengths, args.reset, args.seed, args.sample_ids, args.first_step)
+        y, *rest = _apply(plan, others, *floating)
+    else:
+        found = _forward(_Call(plan, args), keep=False)
+        y, rest = found.y, [*found.state, *found.records]
+    states = len(plan.cell.states)
+    return Result(y, tuple(rest[:states]), dict(zip(plan.record, rest[states:], strict=True)))
