@@ -19,9 +19,36 @@ def test_the_table_is_keyed_by_name_with_distinct_titles_and_sources() -> None:
 
 def test_without_a_season_only_the_plain_ones_apply() -> None:
     assert [b.name for b in applicable(1)] == ["last_value", "drift"]
-    assert [b.name for b in applicable(24)] == list(BASELINES)
+    assert [b.name for b in applicable(24)] == ["last_value", "drift", "seasonal_naive", "seasonal_mean"]
     with pytest.raises(InputError, match="expected season of at least 1, got 0"):
         applicable(0)
+
+
+def test_all_kinds_together_are_the_table() -> None:
+    assert [b.name for b in applicable(24, ("window", "learned", "series"))] == list(BASELINES)
+    assert [b.name for b in applicable(1, ("learned", "series"))] == ["ridge", "ets", "arima"]
+    with pytest.raises(InputError, match="expected kind to be one of window, learned, series, got 'slow'"):
+        applicable(1, ("slow",))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ridge", "ridge: expected to be fitted to training windows before it runs. Call fitted(...) first"),
+        ("ets", "ETS: it is fitted to each series, not to windows. Call over_origins(...)"),
+        ("arima", "ARIMA: it is fitted to each series, not to windows. Call over_origins(...)"),
+    ],
+)
+def test_what_is_not_learned_yet_refuses_to_run(name: str, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        BASELINES[name].run(np.ones((1, 3)), 1, 1)
+    assert str(caught.value) == text
+
+
+def test_a_baseline_is_of_one_kind() -> None:
+    with pytest.raises(InputError, match="'both': expected fit or over_origins, got both"):
+        both = BASELINES["ridge"], BASELINES["ets"]
+        Baseline("both", "both", both[0].run, False, "a test", both[0].fit, both[1].over_origins)
 
 
 def test_the_strongest_has_the_least_scaled_error() -> None:

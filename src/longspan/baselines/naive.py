@@ -14,18 +14,18 @@ from longspan.baselines.base import Values
 from longspan.core.checks import whole
 from longspan.core.errors import InputError
 
-__all__ = ["drift", "last_value", "seasonal_mean", "seasonal_naive"]
+__all__ = ["checked_past", "drift", "last_value", "seasonal_mean", "seasonal_naive"]
 
 
 def last_value(past: Values, horizon: int, season: int = 1) -> Values:
     """The last known value, for every step ahead; the season plays no part."""
-    past = _checked(past, horizon, season, "last_value")
+    past = checked_past(past, horizon, season, "last_value")
     return np.repeat(_last(past)[:, None], horizon, axis=1)
 
 
 def drift(past: Values, horizon: int, season: int = 1) -> Values:
     """The line through the first and the last known value, continued; level where only one is known."""
-    past = _checked(past, horizon, season, "drift")
+    past = checked_past(past, horizon, season, "drift")
     known = ~np.isnan(past)
     first, last = known.argmax(axis=1), _last_index(known)
     rows = np.arange(len(past))
@@ -38,7 +38,7 @@ def drift(past: Values, horizon: int, season: int = 1) -> Values:
 
 def seasonal_naive(past: Values, horizon: int, season: int) -> Values:
     """The last known value of the same phase of the season; where a phase has none, that of the row."""
-    past = _checked(past, horizon, season, "seasonal_naive")
+    past = checked_past(past, horizon, season, "seasonal_naive")
     cycles = _cycles(past, season)
     known = ~np.isnan(cycles)
     latest = np.take_along_axis(cycles, _last_index(known)[:, None], axis=1)[:, 0]
@@ -48,13 +48,14 @@ def seasonal_naive(past: Values, horizon: int, season: int) -> Values:
 
 def seasonal_mean(past: Values, horizon: int, season: int) -> Values:
     """The mean of the known values of the same phase; where a phase has none, that of the row."""
-    past = _checked(past, horizon, season, "seasonal_mean")
+    past = checked_past(past, horizon, season, "seasonal_mean")
     overall = _known_mean(past)
     means = _known_mean(_cycles(past, season))
     return _repeat(np.where(np.isnan(means), overall[:, None], means), horizon)
 
 
-def _checked(past: Values, horizon: int, season: int, where: str) -> Values:
+def checked_past(past: Values, horizon: int, season: int, where: str) -> Values:
+    """``past`` as float64 (B, C) with C of at least 1, finite or NaN; horizon and season of at least 1."""
     whole(horizon, "horizon", where, minimum=1)
     whole(season, "season", where, minimum=1)
     values = np.asarray(past, dtype=np.float64)

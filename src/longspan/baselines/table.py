@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from longspan.baselines.base import Baseline, Values
+from longspan.baselines.arima import arima
+from longspan.baselines.base import Baseline, Kind, Values, refusing
+from longspan.baselines.ets import ets
+from longspan.baselines.linear import ridge_on_the_window
 from longspan.baselines.naive import drift, last_value, seasonal_mean, seasonal_naive
-from longspan.core.checks import whole
+from longspan.core.checks import choice, whole
 from longspan.core.errors import InputError
 from longspan.metrics.point import mase
 
 __all__ = ["BASELINES", "applicable", "strongest"]
 
 _BOOK = 'Hyndman and Athanasopoulos, "Forecasting: Principles and Practice", 3rd edition (2021), section 5.2'
+_RIDGE = "Hoerl and Kennard, Technometrics 12 (1970)"
+_ETS = "Hyndman, Koehler, Snyder and Grose, International Journal of Forecasting 18 (2002)"
+_ARIMA = (
+    "Hyndman and Khandakar, Journal of Statistical Software 27:3 (2008); "
+    "STL: Cleveland, Cleveland, McRae and Terpenning, Journal of Official Statistics 6 (1990)"
+)
+_UNLEARNED = "expected to be fitted to training windows before it runs. Call fitted(...) first"
+_EACH_SERIES = "it is fitted to each series, not to windows. Call over_origins(...)"
 
 BASELINES: dict[str, Baseline] = {
     baseline.name: baseline
@@ -24,14 +36,46 @@ BASELINES: dict[str, Baseline] = {
         Baseline("drift", "drift", drift, False, _BOOK),
         Baseline("seasonal_naive", "seasonal naive", seasonal_naive, True, _BOOK),
         Baseline("seasonal_mean", "seasonal mean", seasonal_mean, True, _BOOK),
+        Baseline(
+            "ridge",
+            "ridge on the window",
+            refusing("ridge", _UNLEARNED),
+            False,
+            _RIDGE,
+            fit=ridge_on_the_window,
+        ),
+        Baseline("ets", "ETS", refusing("ETS", _EACH_SERIES), False, _ETS, over_origins=ets),
+        Baseline(
+            "arima",
+            "ARIMA on the STL-adjusted series",
+            refusing("ARIMA", _EACH_SERIES),
+            False,
+            _ARIMA,
+            over_origins=arima,
+        ),
     )
 }
 
 
-def applicable(season: int) -> tuple[Baseline, ...]:
-    """The baselines that have something of their own to say at this season, in the order of the table."""
+_AT_ONCE: tuple[Kind, ...] = ("window",)
+
+
+def applicable(season: int, kinds: Collection[Kind] = _AT_ONCE) -> tuple[Baseline, ...]:
+    """The baselines that have something of their own to say at this season, in the order of the table.
+
+    Args:
+        season: steps of one season.
+        kinds: ``window`` (they run at once), ``learned`` (over training windows first), ``series`` (fitted to
+            each series, slow).
+    """
     season = whole(season, "season", "applicable", minimum=1)
-    return tuple(baseline for baseline in BASELINES.values() if season > 1 or not baseline.needs_season)
+    for kind in kinds:
+        choice(kind, "kind", "applicable", get_args(Kind))
+    return tuple(
+        baseline
+        for baseline in BASELINES.values()
+        if baseline.kind in kinds and (season > 1 or not baseline.needs_season)
+    )
 
 
 def strongest(actual: ArrayLike, forecasts: Mapping[str, Values], scale: ArrayLike) -> str:
