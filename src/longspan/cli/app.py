@@ -10,6 +10,7 @@ import typer
 
 import longspan.tasks  # noqa: F401 - the import fills the task table
 from longspan import __version__
+from longspan.bench.settings import BenchSettings
 from longspan.cli import verbs
 from longspan.cli.generate import command_function, option_parameters, option_specs, plain_help
 from longspan.core.errors import InputError
@@ -44,6 +45,7 @@ def build(command: tuple[str, ...] = ()) -> typer.Typer:
     )
     _add(app, "info", "Show what a model is and where it comes from.", [_MODEL, _JSON, _DEBUG], verbs.info)
     app.add_typer(_datasets_group(), name="datasets")
+    _add(app, "bench", _BENCH, _bench_parameters(), verbs.bench)
     _add(app, "demo", "A real series, learned, forecast and explained in about a minute.", _DEMO, verbs.demo)
     return app
 
@@ -87,6 +89,7 @@ _JSON = _flag("as_json", "write exactly one JSON document to standard output", _
 _DEBUG = _flag("debug", "show the traceback of an error", _OUTPUT)
 _QUIET = _flag("quiet", "no progress bar and no notes", _OUTPUT)
 _MODEL = _positional("model", "a model folder that `longspan fit` wrote")
+_BENCH = "How fast the layers are on this machine, beside torch's; every figure behind a check of results."
 _DEMO = [
     _text("out", "folder for the report and the model", "Run", "DIR", "demo"),
     _JSON,
@@ -128,7 +131,7 @@ def _fit_command(task: Task, command: tuple[str, ...]) -> Any:
 
 
 def _run_parameters() -> list[Parameter]:
-    budget = "longest time to train, such as 90, 90s, 15m or 2h; no limit unless given"
+    budget = "longest time for the whole fit, such as 90, 90s, 15m or 2h; no limit unless given"
     resume = "go on where an interrupted run with the same --out stopped"
     return [
         _text("out", "folder to write the model to", _RUN, "MODEL", Parameter.empty),
@@ -171,6 +174,10 @@ def _task_verb_parameters(which: str, own: list[Parameter]) -> list[Parameter]:
             options.setdefault(parameter.name, parameter)
     data = _positional("data", "new data, with the columns that the model was fitted on")
     return [_MODEL, data, *options.values(), *own]
+
+
+def _bench_parameters() -> list[Parameter]:
+    return [*option_parameters(option_specs(BenchSettings)), _QUIET, _JSON, _DEBUG]
 
 
 def _refuse_taken_names(task: Task, options: list[Parameter], own: list[Parameter]) -> None:

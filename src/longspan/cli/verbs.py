@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
+from longspan.bench.settings import BenchSettings
 from longspan.cli import output
 from longspan.cli.generate import OptionSpec, given_values, option_specs
 from longspan.core.errors import InputError, Interrupted
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from longspan.api import Model
 
 __all__ = [
+    "bench",
     "datasets_fetch",
     "datasets_info",
     "datasets_list",
@@ -155,6 +159,44 @@ def demo(given: dict[str, Any]) -> None:
     found = run(Path(given["out"]), quiet if hushed else output.say, progress=not hushed)
     if given["as_json"]:
         output.write_json(found)
+
+
+def bench(given: dict[str, Any]) -> None:
+    """``longspan bench``: the table, and one line of JSON; status 1 where a row's results are wrong."""
+    import json
+
+    from longspan.api import plain
+    from longspan.bench.compare import compare, read
+    from longspan.bench.run import bench as measure
+    from longspan.bench.table import unfit
+
+    values = given_values(option_specs(BenchSettings), given)
+    settings = BenchSettings.read(values, verb="longspan bench", door="shell")
+    earlier = None if settings.compare is None else read(Path(settings.compare))
+    record = measure(settings, _quiet if given["quiet"] else output.say)
+    if earlier is not None:
+        record["compared"] = compare(earlier, record)
+    if not given["as_json"]:
+        _show_bench(record)
+    output.show_text(json.dumps(plain(record), ensure_ascii=False, allow_nan=False))
+    wrong = unfit(record)
+    if wrong:
+        output.say(f"No figure for {', '.join(wrong)}: the results are not what they should be.")
+        raise typer.Exit(1)
+
+
+def _quiet(_line: str) -> None:
+    """For who wants the answer alone."""
+
+
+def _show_bench(record: dict[str, Any]) -> None:
+    from longspan.bench.table import compared, machine, table, then_and_now
+
+    output.show_record({"machine": machine(record), "rows": table(record)})
+    if "compared" in record:
+        output.show_record(
+            {"beside": compared(record["compared"]), "then and now": then_and_now(record["compared"])}
+        )
 
 
 def datasets_list(given: dict[str, Any]) -> None:
