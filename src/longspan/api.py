@@ -52,7 +52,7 @@ def fit(
             None keeps the model in memory, to be saved with :meth:`Model.save`.
         seed: the one seed of every random choice.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
-        time_budget: longest time to train, in seconds or as ``"15m"``; no limit where None.
+        time_budget: longest time for the whole fit, in seconds or as ``"15m"``; no limit where None.
         resume: go on where an interrupted run with the same ``out`` stopped.
         force: replace the model at ``out``.
         progress: show progress and notes on standard error; None shows them in a terminal. Notes that are not
@@ -304,7 +304,7 @@ class _Place:
 
     def has_checkpoints(self) -> bool:
         """There is something to go on from."""
-        return self.workspace.is_dir() and any(self.workspace.glob("checkpoint-*.safetensors"))
+        return self.workspace.is_dir() and any(self.workspace.glob("*.safetensors"))
 
 
 def _absolute(out: str) -> Path:

@@ -81,7 +81,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, shell: Shell) -> Path:
     seasonal_panel(2, 90, 7, frequency="D").write_csv(place / "d.csv")
     done = shell(
         *("fit", "forecast", "d.csv", "--target", "value", "--series", "id", "--horizon", "7", "--out", "m"),
-        *("--hidden", "8", "--steps", "20", "--json"),
+        *("--hidden", "8", "--steps", "20", "--seeds", "2", "--json"),
         cwd=place,
     )
     (place / "stdout").write_text(done.stdout)

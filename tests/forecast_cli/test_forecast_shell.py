@@ -27,6 +27,8 @@ def test_fit_says_one_json_document_and_writes_one_folder(fitted: Path) -> None:
     assert found["data"]["source"] == "d.csv"
     assert found["data"]["rows"]["series"] == 2
     assert found["command"].startswith("longspan fit forecast d.csv --target value")
+    assert set(found["metrics"]) == {"backtest", "validation"}
+    assert found["metrics"]["backtest"]["verdict"]
     assert set(found["metrics"]["validation"]) == {"model", "baselines", "strongest", "season"}
     assert {each.name for each in (fitted / "m").iterdir()} == {
         "model.json",
@@ -38,7 +40,10 @@ def test_fit_says_one_json_document_and_writes_one_folder(fitted: Path) -> None:
 
 def test_fit_prints_what_it_inferred(fitted: Path) -> None:
     said = (fitted / "stderr").read_text()
-    for part in ("2 series, 180 values, daily", "season: 7 steps", "forecasts 7", "on the validation part"):
+    for part in (
+        *("2 series, 180 values, daily", "season: 7 steps", "forecasts 7", "audit: "),
+        *("backtest: 16 origins", "backtest: training 2 of 2", "final training", "the LSTM"),
+    ):
         assert part in said
 
 

@@ -19,9 +19,9 @@ from longspan.data.synthetic import seasonal_panel
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 Command = tuple[tuple[str, ...], dict[str, str]]
 WORDS = (
-    *("fit", "forecast", "d.csv", "--target", "value", "--series", "id", "--horizon", "5", "--hidden", "32"),
-    *("--layers", "2", "--dropout", "0.2", "--steps", "120", "--validate-every", "4", "--patience", "1000"),
-    *("--learning-rate", "0.002"),
+    *("fit", "forecast", "d.csv", "--target", "value", "--series", "id", "--horizon", "5", "--hidden", "16"),
+    *("--layers", "2", "--dropout", "0.2", "--steps", "48", "--validate-every", "4", "--patience", "1000"),
+    *("--learning-rate", "0.002", "--seeds", "2", "--baselines", "seasonal_naive", "--baselines", "ridge"),
 )
 TIMES = ("created", "command", "seconds")
 
@@ -54,16 +54,22 @@ def manifest(model: Path) -> Any:
     return found
 
 
-def latest_step(partial: Path) -> int:
-    return max((int(each.stem.split("-")[1]) for each in partial.glob("checkpoint-*.safetensors")), default=0)
+def kept_files(partial: Path) -> dict[str, int]:
+    """Checkpoints and finished stages, with the time when each was written."""
+    try:
+        return {each.name: each.stat().st_mtime_ns for each in partial.glob("*.safetensors")}
+    except FileNotFoundError:  # one was removed while we looked
+        return kept_files(partial)
+
+
+def finished(files: dict[str, int]) -> dict[str, int]:
+    return {name: each for name, each in files.items() if ".checkpoint-" not in name}
 
 
 def disturb(
-    command: Command, place: Path, words: tuple[str, ...], number: int, wait: float
+    command: Command, place: Path, words: tuple[str, ...], number: int, stage: str, wait: float
 ) -> tuple[int, str]:
-    """Start, send the signal ``wait`` seconds after the first new checkpoint, and give the exit code."""
-    partial = place / "cut.partial"
-    before = latest_step(partial)
+    """Start, send the signal ``wait`` seconds after the first checkpoint of a stage; the exit code."""
     process = subprocess.Popen(
         [*command[0], *words],
         cwd=place,
@@ -73,7 +79,10 @@ def disturb(
         text=True,
     )
     end = time.monotonic() + 90
-    while process.poll() is None and latest_step(partial) <= before and time.monotonic() < end:
+    begun = f"stage.{stage}.checkpoint-"
+    while process.poll() is None and time.monotonic() < end:
+        if any(name.startswith(begun) for name in kept_files(place / "cut.partial")):
+            break
         time.sleep(0.002)
     time.sleep(wait)
     if process.poll() is None:
@@ -86,19 +95,28 @@ def test_killed_again_and_again_it_ends_in_the_same_bits(
     place: Path, whole: Path, command: Command, shell: Shell, inside: Shell
 ) -> None:
     choose, words = random.Random(11), (*WORDS, "--out", "cut", "--quiet")
-    ends = []
-    for number in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
+    ends: list[int] = []
+    stages: dict[str, int] = {}
+    for number, stage in (
+        (signal.SIGKILL, "seed-1"),
+        (signal.SIGINT, "seed-2"),
+        (signal.SIGKILL, "final-1"),
+    ):
         more = ("--resume",) if ends else ()
-        code, said = disturb(command, place, (*words, *more), number, choose.uniform(0, 0.15))
+        code, said = disturb(command, place, (*words, *more), number, stage, choose.uniform(0, 0.1))
         ends.append(code)
         assert code in (-signal.SIGKILL, 130), said
         assert not (place / "cut").exists()
         if code == 130:
             assert "--resume" in said
             assert "Traceback" not in said
+        now = finished(kept_files(place / "cut.partial"))
+        assert {name: now.get(name) for name in stages} == stages, "a finished stage was written again"
+        stages = now
     assert ends.count(-signal.SIGKILL) == 2
-    stopped_at = latest_step(place / "cut.partial")
-    assert 0 < stopped_at < 120
+    assert "stage.seed-1.safetensors" in stages
+    assert "stage.final-1.safetensors" not in stages
+    left = kept_files(place / "cut.partial")
 
     # Other options or other data are another run; so is one that does not say --resume.
     for changed, text in (
@@ -109,7 +127,7 @@ def test_killed_again_and_again_it_ends_in_the_same_bits(
         refused = inside(*words, *changed, cwd=place)
         assert refused.returncode == 2, changed
         assert text in refused.stderr
-    assert latest_step(place / "cut.partial") == stopped_at
+    assert kept_files(place / "cut.partial") == left
 
     done = shell(*words, "--resume", cwd=place)
     assert done.returncode == 0, done.stderr
@@ -119,5 +137,5 @@ def test_killed_again_and_again_it_ends_in_the_same_bits(
     ]
     assert weights[0] == weights[1]
     assert manifest(place / "cut") == manifest(whole)
-    assert json.loads((place / "cut" / "model.json").read_text())["config"]["history"]["steps"] == 120
+    assert json.loads((place / "cut" / "model.json").read_text())["config"]["history"]["steps"] == 48
     assert sorted(each.name for each in place.iterdir()) == ["cut", "d.csv", "whole"]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from longspan.report.figures import Fan, Score, forecast_fan, learning_curve, scores_chart
-from longspan.report.page import Figure, KeyValues, Notes, Page, Paragraph, Section, Table
+from longspan.report.page import Callout, Figure, KeyValues, Notes, Page, Paragraph, Row, Section, Table
+from longspan.report.residuals import residual_histogram
 from longspan.report.svg import svg_text
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
@@ -35,6 +36,7 @@ def example_fan(**changed: Any) -> Fan:
 def example_page() -> Page:
     fan = example_fan()
     steps = np.arange(100, 1100, 100)
+    bars = residual_histogram(np.sin(steps), "actual less forecast")
     scores = [Score("LSTM", 0.84, 0.01, ours=True), Score("季节均值", 1.2)]
     return Page(
         title="用电量 & <b>friends</b>",
@@ -55,6 +57,7 @@ def example_page() -> Page:
                 "Scores",
                 [
                     Figure(svg_text(scores_chart(scores, "MASE"), "Two bars"), "MASE of each method."),
+                    Row([Figure(svg_text(bars, f"Histogram {place}"), "Residuals.") for place in range(2)]),
                     Table(
                         "Scores of each method",
                         ["method", "MASE", "用电量 mean error", "80 % coverage"],
@@ -75,4 +78,8 @@ def example_page() -> Page:
             ),
         ],
         footer="longspan, seed 0",
+        top=[
+            Callout("bad", "季节均值 is better", "Use it instead: MASE 0.84 against 1.2."),
+            Callout("alarm", "1 leak found", items=["the target shifted, column 用电量: by 3 steps"]),
+        ],
     )

@@ -13,7 +13,7 @@ from report_examples import TARGET, example_fan
 
 from longspan.core.errors import InputError
 from longspan.report.figures import Fan, Score, forecast_fan, learning_curve, scores_chart
-from longspan.report.style import label
+from longspan.report.style import is_wide, label, wrapped
 from longspan.report.svg import svg_text
 
 NAN = float("nan")
@@ -164,6 +164,15 @@ def test_a_learning_curve_marks_the_kept_step() -> None:
     assert _axes(figure).get_yscale() == "linear"
 
 
+def test_other_seeds_are_thin_and_named_once() -> None:
+    beside = [([10, 30], [2.0, 1.5]), ([10, 20], [2.5, NAN])]
+    figure = learning_curve([10, 20], [3.0, 1.0], beside=beside, shape="narrow")
+    assert _legend(figure) == ["networks of the backtest", "validation"]
+    thin = [line for line in _axes(figure).lines if line.get_label() == "networks of the backtest"]
+    assert [line.get_ydata()[0] for line in thin] == [2.0, 2.5]
+    assert all(line.get_linewidth() < 1 for line in thin)
+
+
 def test_a_loss_over_decades_is_drawn_on_a_log_scale() -> None:
     figure = learning_curve([1, 2], [100.0, 1.0])
     assert _axes(figure).get_yscale() == "log"
@@ -267,3 +276,32 @@ def test_dates_of_any_span_find_ticks_without_a_warning(start: int, digits: floa
     span = int(10 ** (6 + digits))
     times = (start * 10**6 + np.array([0, span])).astype("datetime64[us]")
     assert len(_drawn_ticks(times, 1, shape)) <= 9
+
+
+@pytest.mark.parametrize(
+    ("line", "letters", "lines", "rows"),
+    [
+        ("load", 10, 2, ["load"]),
+        ("seasonal naive", 10, 2, ["seasonal", "naive"]),
+        ("ridge on the window", 12, 2, ["ridge on the", "window"]),
+        ("a_name_without_a_blank", 10, 3, ["a_name_wit", "hout_a_bla", "nk"]),
+        ("a_name_without_a_blank", 10, 2, ["a_name_wit", "hout_a_bl…"]),
+        ("用电量的季节均值", 8, 2, ["用电量的", "季节均值"]),
+        ("用电量", 1, 2, ["用", "电…"]),
+        ("", 5, 2, [""]),
+    ],
+)
+def test_long_names_are_broken(line: str, letters: int, lines: int, rows: list[str]) -> None:
+    assert wrapped(line, letters, lines).split("\n") == rows
+
+
+@given(st.text(max_size=200), st.integers(2, 60), st.integers(1, 4))
+def test_a_broken_name_fits_and_begins_as_it_should(text: str, letters: int, lines: int) -> None:
+    line = label(text, 120)
+    rows = wrapped(line, letters, lines).split("\n")
+    assert len(rows) <= lines
+    assert all(sum(1 + is_wide(letter) for letter in row) <= letters + 1 for row in rows)
+    whole = "".join("".join(rows).split())
+    assert whole == "".join(line.split()) or (
+        whole.endswith("…") and "".join(line.split()).startswith(whole[:-1])
+    )

@@ -2,13 +2,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
 from report_examples import example_page
 
 from longspan.core.errors import InputError
-from longspan.report.page import Figure, KeyValues, Notes, Page, Paragraph, Section, Table, number, render
+from longspan.report.page import (
+    Callout,
+    Figure,
+    KeyValues,
+    Notes,
+    Page,
+    Paragraph,
+    Section,
+    Table,
+    number,
+    render,
+)
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 NAN = float("nan")
@@ -64,8 +76,8 @@ def test_a_full_page_is_well_formed() -> None:
     reader = read(example_page())
     tags = [tag for tag, _ in reader.elements]
     assert [tags.count(tag) for tag in ("h1", "h2", "section", "figure", "figcaption", "svg", "table")] == [
-        *(1, 3, 3, 3, 3),
-        *(4, 1),
+        *(1, 3, 3, 5, 5),
+        *(6, 1),
     ]
     assert ("html", {"lang": "en"}) in reader.elements
     assert ("title", "用电量 & <b>friends</b>") in reader.text
@@ -106,7 +118,11 @@ HOSTILE = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
         (only(KeyValues([(HOSTILE, 1)])), "dt"),
         (only(KeyValues([("a", HOSTILE)])), "dd"),
         (only(Table("c", [HOSTILE], [])), "th"),
-        (only(Table(HOSTILE, ["a"], [])), "caption"),
+        (only(Table(HOSTILE, ["a"], [])), "span"),
+        (only(Callout("good", HOSTILE)), "p"),
+        (only(Callout("good", "t", HOSTILE)), "p"),
+        (only(Callout("alarm", "t", items=[HOSTILE])), "li"),
+        (Page("t", "", [], top=[Paragraph(HOSTILE)]), "p"),
         (only(Table("c", ["a", "b"], [["x", HOSTILE]])), "td"),
     ],
 )
@@ -140,21 +156,43 @@ def test_table_heads_and_numbers() -> None:
     assert ("td", "–") in reader.text
 
 
-@pytest.mark.parametrize("cell", ["78 %", "0.84 ± 0.01", "−3", "1,234.5"])
+@pytest.mark.parametrize(
+    "cell", ["78 %", "0.84 ± 0.01", "−3", "1,234.5", "< 0.001", "−67.0 to +1.2 %", "1e−05 ± 2e−06"]
+)
 def test_written_numbers_stand_right(cell: str) -> None:
-    assert f'<td class="right">{cell}</td>' in render(only(Table("c", ["a", "b"], [["x", cell]])))
+    assert f'<td class="right">{escape(cell)}</td>' in render(only(Table("c", ["a", "b"], [["x", cell]])))
 
 
-@pytest.mark.parametrize("cell", ["12 rows", "a 1", "", "3 % of 4"])
+@pytest.mark.parametrize("cell", ["12 rows", "a 1", "", "3 % of 4", "1 to many", "< a"])
 def test_words_stand_left(cell: str) -> None:
-    assert f"<td>{cell}</td>" in render(only(Table("c", ["a", "b"], [["x", cell]])))
+    assert f"<td>{escape(cell)}</td>" in render(only(Table("c", ["a", "b"], [["x", cell]])))
 
 
 def test_what_is_no_block_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         Section("scores", ["text"])  # type: ignore[list-item]
     assert str(caught.value) == (
-        "Section 'scores': expected blocks of Paragraph, Table, Figure, Notes, KeyValues, got str"
+        "Section 'scores': expected blocks of Paragraph, Table, Figure, Row, Notes, KeyValues, Callout, "
+        "got str"
+    )
+
+
+def test_blocks_at_the_top_are_checked_too() -> None:
+    with pytest.raises(InputError, match=r"Page 't': expected blocks of Paragraph, .*, got int"):
+        Page("t", "", [], top=[3])  # type: ignore[list-item]
+
+
+def test_a_callout_says_its_tone_in_a_sign_and_before_all_sections() -> None:
+    page = Page("t", "lead", [Section("s", [])], top=[Callout("good", "Better than drift", "By much.")])
+    reader = read(page)
+    texts = [text for _, text in reader.text]
+    assert texts.index("Better than drift") < texts.index("By much.") < texts.index("s")
+    assert ("span", "✓") in reader.text
+    assert ("div", {"class": "callout good", "role": "note"}) in reader.elements
+    with pytest.raises(InputError) as caught:
+        Callout("great", "t")  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "Callout 't': expected a tone of 'good', 'bad', 'same', 'unknown', 'alarm', got 'great'"
     )
 
 
@@ -168,7 +206,7 @@ def test_a_row_of_another_length_is_refused() -> None:
 
 def test_a_figure_without_a_narrow_shape_scrolls_on_a_phone() -> None:
     classes = [attrs.get("class") for tag, attrs in read(example_page()).elements if tag == "figure"]
-    assert classes == ["two", "one", "one"]
+    assert classes == ["two", "one", None, None, "one"]
 
 
 def test_equal_pages_give_equal_text() -> None:
@@ -200,3 +238,17 @@ def test_equal_pages_give_equal_text() -> None:
 )
 def test_numbers_as_people_read_them(value, text: str) -> None:
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.8449, 3, "0.845"),
+        (99.96, 3, "100"),
+        (0.0, 2, "0"),
+        (-1234.5, 3, "−1,234"),
+        (0.00001234, 2, "1.2e−05"),
+    ],
+)
+def test_fewer_digits_where_seeds_differ_by_more(value: float, digits: int, text: str) -> None:
+    assert number(value, digits) == text

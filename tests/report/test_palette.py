@@ -28,12 +28,12 @@ def test_each_light_colour_stands_for_one_role() -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("ink", 7.0), ("muted", 4.5), ("model", 4.5), *((name, 3.0) for name in LINES)],
+    [("ink", 7.0), ("muted", 4.5), ("model", 4.5), ("alarm", 4.5), *((name, 3.0) for name in LINES)],
 )
 def test_contrast_against_the_ground(theme: str, name: str, least: float) -> None:
     shades = {entry.name: getattr(entry, theme) for entry in COLOURS}
     assert _contrast(shades[name], shades["ground"]) >= least
-    if name in ("ink", "muted"):
+    if name in ("ink", "muted", "alarm"):
         assert _contrast(shades[name], shades["panel"]) >= 4.5
 
 

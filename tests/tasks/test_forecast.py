@@ -18,8 +18,15 @@ from longspan.api import Model, plain
 from longspan.core.errors import DataError, InputError
 from longspan.data.synthetic import counts, random_walk, seasonal_panel, sine
 
-SMALL: dict[str, Any] = {"hidden": 8, "steps": 20, "batch": 32, "validate_every": 10}
-LEARNING: dict[str, Any] = {"hidden": 16, "steps": 300, "learning_rate": 0.02, "validate_every": 50}
+# What the backtest adds is tested in test_forecast_backtest.py.
+SMALL: dict[str, Any] = {"hidden": 8, "steps": 20, "batch": 32, "validate_every": 10, "backtest": 0}
+LEARNING: dict[str, Any] = {
+    "backtest": 0,
+    "hidden": 16,
+    "steps": 300,
+    "learning_rate": 0.02,
+    "validate_every": 50,
+}
 DAILY = seasonal_panel(3, 90, 7, frequency="D")
 NAMED: dict[str, Any] = {"target": "value", "series": "id", "horizon": 7}
 

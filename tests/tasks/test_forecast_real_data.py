@@ -14,7 +14,7 @@ import longspan
 from longspan.api import Model
 
 pytestmark = pytest.mark.data
-TINY: dict[str, Any] = {"hidden": 4, "steps": 3, "batch": 16, "validation": 48, "context": 24}
+TINY: dict[str, Any] = {"hidden": 4, "steps": 3, "batch": 16, "validation": 48, "context": 24, "backtest": 0}
 
 
 @pytest.fixture(autouse=True, scope="module")

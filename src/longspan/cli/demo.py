@@ -49,6 +49,7 @@ def run(out: Path, say: Callable[[str], None], *, progress: bool) -> dict[str, A
         horizon=_HORIZON,
         steps=800,
         validate_every=50,
+        seeds=1,  # of the backtest: three would take more than a minute
         out=out / "model",
         force=True,
         progress=progress,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
 
 from longspan.models.features import WindowFeatures
 from longspan.models.forecaster import DirectForecaster, Forecaster, StepForecaster
 from longspan.nn.encoders import build_encoder
 from longspan.nn.heads import LEVELS, build_head
 
-__all__ = ["Decoding", "Design", "build_forecaster"]
+__all__ = ["Decoding", "Design", "build_forecaster", "load_members", "member_tensors"]
 
 Decoding = Literal["direct", "step"]
 
@@ -73,3 +75,32 @@ def build_forecaster(design: Design) -> Forecaster:
     width = StepForecaster.decoder_size(encoder, design.future_size)
     decoder = build_encoder(design.encoder, width, size, layers, between, **options)
     return StepForecaster(encoder, decoder, head, walk=design.anchor == 0)
+
+
+def member_tensors(forecasters: Sequence[Forecaster]) -> dict[str, Tensor]:
+    """The weights by name: of the first network as they are, of number n (from 1) as ``members.n.NAME``."""
+    return {
+        _prefix(number) + name: each.detach().cpu()
+        for number, forecaster in enumerate(forecasters)
+        for name, each in forecaster.state_dict().items()
+    }
+
+
+def load_members(design: Design, tensors: Mapping[str, Tensor], count: int) -> tuple[Forecaster, ...]:
+    """The ``count`` forecasters whose weights `member_tensors` gave, in evaluation mode."""
+    forecasters = []
+    for number in range(count):
+        prefix = _prefix(number)
+        own = {
+            name.removeprefix(prefix): each
+            for name, each in tensors.items()
+            if name.startswith(prefix) and (number > 0 or not name.startswith("members."))
+        }
+        forecaster = build_forecaster(design)
+        forecaster.load_state_dict(own)
+        forecasters.append(forecaster.eval())
+    return tuple(forecasters)
+
+
+def _prefix(number: int) -> str:
+    return f"members.{number}." if number else ""

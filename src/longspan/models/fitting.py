@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,16 +18,87 @@ from longspan.models.batches import TrainingBatches, gather_inputs
 from longspan.models.design import Design, build_forecaster
 from longspan.models.features import WindowFeatures
 from longspan.models.forecaster import DirectForecaster, Forecaster, mean_loss
-from longspan.store.workspace import Workspace
+from longspan.models.planning import Wishes, plan_forecaster, training_part
+from longspan.store.stage import Keeper
 from longspan.training.history import History
 from longspan.training.loop import Progress, train
 from longspan.training.settings import Settings
 
-__all__ = ["held_out", "train_forecaster"]
+__all__ = ["Prepared", "Recipe", "fit_forecaster", "held_out", "prepare", "train_forecaster"]
 
 _MOST_WINDOWS = 2048
 _BATCH = 256
 _MOST_WINDOWS_OF_RIDGE = 1 << 14
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a forecaster is made of a panel, whichever part of the data that is.
+
+    Args:
+        horizon: H.
+        validation: last values that validate, None to decide. wishes: what the user said of the design.
+        settings: how to train; seed and time budget are those of each training.
+        batch_size: windows a step. device: where to train.
+    """
+
+    horizon: int
+    validation: int | None
+    wishes: Wishes
+    settings: Settings
+    batch_size: int
+    device: torch.device
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A panel that is ready to be learned from.
+
+    Attributes:
+        panel: with scaled covariates. design: of the forecaster. validation: last values that validate.
+        training: windows to learn from. held, numbers: windows to validate on, from `held_out`.
+    """
+
+    panel: Panel
+    design: Design
+    validation: int
+    training: Windows
+    held: Windows
+    numbers: NDArray[np.int64]
+
+
+def prepare(panel: Panel, recipe: Recipe) -> Prepared:
+    """Decide the design, scale the covariates, and split: all from the values of `panel` alone.
+
+    Raises:
+        DataError, InputError: as `plan_forecaster`, `training_part` and `held_out`.
+    """
+    panel, design, validation = plan_forecaster(panel, recipe.horizon, recipe.validation, recipe.wishes)
+    training = training_part(panel, design.features, validation)
+    held, numbers = held_out(panel, design.features, validation)
+    return Prepared(panel, design, validation, training, held, numbers)
+
+
+def fit_forecaster(
+    ready: Prepared,
+    recipe: Recipe,
+    seed: int,
+    budget: float | None = None,
+    keeper: Keeper | None = None,
+    progress: Progress | None = None,
+) -> tuple[Forecaster, History]:
+    """Train the forecaster of a prepared panel with one seed, for at most ``budget`` seconds."""
+    return train_forecaster(
+        ready.design,
+        ready.training,
+        ready.held,
+        ready.numbers,
+        replace(recipe.settings, seed=seed, time_budget=budget),
+        batch_size=recipe.batch_size,
+        device=recipe.device,
+        workspace=keeper,
+        progress=progress,
+    )
 
 
 def held_out(panel: Panel, features: WindowFeatures, validation: int) -> tuple[Windows, NDArray[np.int64]]:
@@ -55,7 +128,7 @@ def train_forecaster(
     *,
     batch_size: int,
     device: torch.device,
-    workspace: Workspace | None = None,
+    workspace: Keeper | None = None,
     progress: Progress | None = None,
 ) -> tuple[Forecaster, History]:
     """A forecaster with the weights of its best validation.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from longspan.data.windows import Windows
 from longspan.models.features import WindowFeatures
 from longspan.models.forecaster import Forecaster
 
-__all__ = ["Forecasts", "forecast_all"]
+__all__ = ["Forecasts", "forecast_all", "forecast_members"]
 
 Array = NDArray[np.float64]
 _BATCH = 256
@@ -84,3 +84,30 @@ def forecast_all(
     if nonnegative:
         mean, quantiles = np.maximum(mean, 0.0), np.maximum(quantiles, 0.0)
     return Forecasts(series, cut, past, actual, mean, quantiles, tuple(levels))
+
+
+def forecast_members(
+    forecasters: Sequence[Forecaster],
+    features: WindowFeatures,
+    windows: Windows,
+    numbers: NDArray[np.int64],
+    levels: Sequence[float],
+    *,
+    nonnegative: bool,
+    seed: int = 0,
+) -> Forecasts:
+    """The mean over forecasters of what `forecast_all` gives: of their means, and of their quantiles.
+
+    Averaging quantiles keeps the shape of the members' distributions (Lichtendahl, Grushka-Cockayne and
+    Winkler, "Is it better to average probabilities or quantiles?", Management Science 59, 2013).
+    """
+    found = [
+        forecast_all(each, features, windows, numbers, levels, nonnegative=nonnegative, seed=seed)
+        for each in forecasters
+    ]
+    if len(found) == 1:
+        return found[0]
+    mean, quantiles = (
+        np.mean([getattr(each, name) for each in found], axis=0) for name in ("mean", "quantiles")
+    )
+    return replace(found[0], mean=mean, quantiles=quantiles)

@@ -12,17 +12,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import (
-    DAILY,
-    HOURLY,
-    MICROSECONDLY,
-    MINUTELY,
-    MONTHLY,
-    SECONDLY,
-    YEARLY,
-    AutoDateLocator,
-    ConciseDateFormatter,
-)
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -31,25 +20,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from longspan.core.errors import InputError
 from longspan.metrics.quantiles import central_pairs
-from longspan.report.palette import LINES, colour
-from longspan.report.style import Shape, axes_of, house_style, label, legend, log_axis, name_axis
+from longspan.report.axes import DASHES, Values, compared, draw_line, expect, time_axis
+from longspan.report.palette import colour
+from longspan.report.style import Shape, axes_of, house_style, label, legend, log_axis, name_axis, wrapped
 
 __all__ = ["Fan", "Score", "forecast_fan", "learning_curve", "scores_chart"]
-
-Values = NDArray[np.float64]
 
 _BANDS = (0.5, 0.8, 0.95)
 _BAND_SHADE = 0.17
 _MOST_DOTS = 100
-# For ticks at years, months, days, hours, minutes, seconds: the tick, the tick where the next larger unit
-# begins, and what the ticks leave unsaid.
-_TICKS = ["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%H:%M:%S"]
-_TURNS = ["", "%Y", "%d %b", "%d %b", "%H:%M", "%H:%M:%S"]
-_UNSAID = ["", "%Y", "%Y", "%d %b %Y", "%d %b %Y", "%d %b %Y"]
-# Most ticks at years, months … of the narrow shape. From two ticks on, a unit has a long enough interval for
-# every span; five where its longest (6 months, 12 hours, 30 minutes or seconds) would not reach with four.
-_NARROW_TICKS = {YEARLY: 4, MONTHLY: 5, DAILY: 4, HOURLY: 5, MINUTELY: 5, SECONDLY: 5, MICROSECONDLY: 4}
-_DASHES: tuple[Any, ...] = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (2, 2)))
 
 
 @dataclass(frozen=True)
@@ -79,13 +58,13 @@ class Fan:
 
     def __post_init__(self) -> None:
         steps = len(self.median)
-        _expect("times", np.shape(self.times), (len(self.history) + steps,))
+        expect("times", np.shape(self.times), (len(self.history) + steps,))
         if self.quantiles is not None:
-            _expect("quantiles", np.shape(self.quantiles), (steps, len(self.levels)))
+            expect("quantiles", np.shape(self.quantiles), (steps, len(self.levels)))
         if self.actual is not None:
-            _expect("actual", np.shape(self.actual), (steps,))
+            expect("actual", np.shape(self.actual), (steps,))
         for title, line in self.baselines.items():
-            _expect(f"baseline {title!r}", np.shape(line), (steps,))
+            expect(f"baseline {title!r}", np.shape(line), (steps,))
 
 
 @dataclass(frozen=True)
@@ -112,20 +91,22 @@ def forecast_fan(fan: Fan, shape: Shape = "wide") -> Figure:
         figure, axes = axes_of(shape)
         bands = _draw_bands(axes, fan)
         baselines = [
-            _line(axes, *_joined(fan, line), label=label(title), linewidth=1.2, **_compared(index))
+            draw_line(axes, *_joined(fan, line), label=label(title), linewidth=1.2, **compared(index))
             for index, (title, line) in enumerate(fan.baselines.items())
         ]
         lines = [
-            _line(axes, fan.times[:past], fan.history, color=colour("ink"), label="history", linewidth=1.1)
+            draw_line(
+                axes, fan.times[:past], fan.history, color=colour("ink"), label="history", linewidth=1.1
+            )
         ]
-        forecast = _line(
+        forecast = draw_line(
             axes, *_joined(fan, fan.median), color=colour("model"), label="forecast", linewidth=1.9
         )
         if fan.actual is not None:
             lines.append(_draw_actual(axes, fan.times[past:], fan.actual))
         if past:
             axes.axvline(fan.times[past - 1], color=colour("muted"), linewidth=0.7, linestyle=(0, (1, 2)))
-        _time_axis(axes, fan.times, shape)
+        time_axis(axes, fan.times, shape)
         name_axis(axes, fan.target)
         legend(figure, [*lines, forecast, *bands, *baselines], shape)
         return figure
@@ -137,6 +118,7 @@ def learning_curve(
     train: ArrayLike | None = None,
     *,
     best_step: int | None = None,
+    beside: Sequence[tuple[ArrayLike, ArrayLike]] = (),
     loss: str = "loss",
     shape: Shape = "wide",
 ) -> Figure:
@@ -147,19 +129,21 @@ def learning_curve(
         validation: (N,) loss; NaN is left out.
         train: (N,) mean loss since the validation before, NaN where unknown.
         best_step: one of ``steps``, or None.
+        beside: (steps, validation) of networks trained from other seeds, drawn thin.
         loss: its name and unit, as the vertical axis shows it.
         shape: wide or narrow.
     """
     x, kept = np.asarray(steps), np.asarray(validation, dtype=np.float64)
-    _expect("validation", kept.shape, x.shape)
+    expect("validation", kept.shape, x.shape)
     fitted = None if train is None else np.asarray(train, dtype=np.float64)
     with house_style():
         figure, axes = axes_of(shape)
-        lines = [_line(axes, x, kept, color=colour("model"), label="validation", linewidth=1.9)]
+        lines = [draw_line(axes, x, kept, color=colour("model"), label="validation", linewidth=1.9)]
         if fitted is not None:
-            _expect("train", fitted.shape, x.shape)
-            muted: Any = {"color": colour("muted"), "linestyle": _DASHES[0], "linewidth": 1.2}
-            lines.append(_line(axes, x, fitted, label="training", **muted))
+            expect("train", fitted.shape, x.shape)
+            muted: Any = {"color": colour("muted"), "linestyle": DASHES[0], "linewidth": 1.2}
+            lines.append(draw_line(axes, x, fitted, label="training", **muted))
+        lines += _thin(axes, beside)
         if best_step is not None:
             lines.append(_mark_best(axes, x, kept, best_step))
         if _spans_decades(kept):
@@ -193,7 +177,8 @@ def scores_chart(scores: Sequence[Score], measure: str, shape: Shape = "wide") -
         )
         for place, score in enumerate(scores):
             _draw_bar(axes, place, score)
-        axes.set_yticks(range(len(scores)), [label(score.name) for score in scores], color=colour("ink"))
+        names = [wrapped(label(score.name), 40 if shape == "wide" else 20) for score in scores]
+        axes.set_yticks(range(len(scores)), names, color=colour("ink"))
         axes.set_ylim(len(scores) - 0.4, -0.6)
         axes.set_xlim(0, longest * (1.12 if shape == "wide" else 1.3) or 1)
         axes.set_xticks([])
@@ -201,11 +186,6 @@ def scores_chart(scores: Sequence[Score], measure: str, shape: Shape = "wide") -
         axes.axvline(0, color=colour("grid"), linewidth=1)
         name_axis(axes, f"{measure}, less is better")
         return figure
-
-
-def _expect(name: str, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    if got != expected:
-        raise InputError(f"figure: expected {name} of shape {expected}, got {got}")
 
 
 def _draw_bands(axes: Axes, fan: Fan) -> list[Patch]:
@@ -228,10 +208,6 @@ def _draw_bands(axes: Axes, fan: Fan) -> list[Patch]:
     return samples[::-1]
 
 
-def _compared(index: int) -> dict[str, Any]:
-    return {"color": colour(LINES[index % len(LINES)]), "linestyle": _DASHES[index % len(_DASHES)]}
-
-
 def _joined(fan: Fan, line: Values) -> tuple[NDArray[Any], Values]:
     """A forecast line, begun at the last value where that is known: the fan opens from what was seen."""
     past = len(fan.history)
@@ -240,46 +216,25 @@ def _joined(fan: Fan, line: Values) -> tuple[NDArray[Any], Values]:
     return fan.times[past - 1 :], np.concatenate((fan.history[-1:], line))
 
 
-def _line(axes: Axes, times: NDArray[Any], values: Values, **style: Any) -> Line2D:
-    """A line with gaps where values are missing; a value with no neighbour is a dot, to be seen at all."""
-    (line,) = axes.plot(times, values, **style)
-    known = np.concatenate(([False], ~np.isnan(values), [False]))
-    alone = known[1:-1] & ~known[:-2] & ~known[2:]
-    if alone.any():
-        axes.plot(
-            times[alone], values[alone], linestyle="none", marker=".", markersize=4, color=style["color"]
-        )
-    return line
-
-
 def _draw_actual(axes: Axes, times: NDArray[Any], actual: Values) -> Line2D:
     """Dots, between which the forecast stays visible; a line where there are too many."""
     if len(times) > _MOST_DOTS:
-        return _line(axes, times, actual, color=colour("ink"), linewidth=0.9, label="actual")
+        return draw_line(axes, times, actual, color=colour("ink"), linewidth=0.9, label="actual")
     dots: Any = {"linestyle": "none", "marker": "o", "markersize": 3, "markeredgewidth": 0}
     (line,) = axes.plot(times, actual, color=colour("ink"), label="actual", zorder=3, **dots)
     return line
 
 
-def _time_axis(axes: Axes, times: NDArray[Any], shape: Shape) -> None:
-    if np.issubdtype(times.dtype, np.datetime64):
-        locator = _date_locator(shape)
-        dates = ConciseDateFormatter(locator, None, _TICKS, _UNSAID, _TURNS)  # type: ignore[no-untyped-call]
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(dates)
-        return
-    axes.xaxis.set_major_locator(MaxNLocator(8 if shape == "wide" else 4, integer=True))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.set_xlabel("step")
-
-
-def _date_locator(shape: Shape) -> AutoDateLocator:
-    """Ticks that matplotlib can place without a warning, whatever the span."""
-    least, most = (3, 8) if shape == "wide" else (2, _NARROW_TICKS)
-    locator = AutoDateLocator(minticks=least, maxticks=most)  # type: ignore[no-untyped-call]
-    # Below a millisecond the dates of today have no digits left.
-    locator.intervald[MICROSECONDLY] = [each for each in locator.intervald[MICROSECONDLY] if each >= 1000]
-    return locator
+def _thin(axes: Axes, curves: Sequence[tuple[ArrayLike, ArrayLike]]) -> list[Line2D]:
+    """Other seeds: what scatter there is by chance; the sample for the legend stands once."""
+    style: Any = {"color": colour("model"), "linewidth": 0.9, "alpha": 0.45}
+    drawn = [
+        draw_line(
+            axes, np.asarray(x), np.asarray(y, dtype=np.float64), **style, label="networks of the backtest"
+        )
+        for x, y in curves
+    ]
+    return drawn[:1]
 
 
 def _mark_best(axes: Axes, steps: NDArray[Any], validation: Values, best_step: int) -> Line2D:
@@ -312,7 +267,7 @@ def _draw_bar(axes: Axes, place: int, score: Score) -> None:
         return
     shade = colour("model") if score.ours else colour("muted")
     axes.barh(place, score.value, height=0.62, color=shade, alpha=1 if score.ours else 0.45, linewidth=0)
-    written = f"{score.value:,.4g}" if score.value < 1000 else f"{score.value:,.0f}"
+    written = f"{score.value:,.3g}" if score.value < 1000 else f"{score.value:,.0f}"
     if score.spread is not None:
         axes.errorbar(score.value, place, xerr=score.spread, color=colour("ink"), elinewidth=1, capsize=2.5)
         written = f"{written} ± {score.spread:.2g}"

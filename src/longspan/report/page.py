@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import get_args
+from typing import Literal, get_args
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -21,22 +21,28 @@ from longspan.report.palette import COLOURS
 
 __all__ = [
     "Block",
+    "Callout",
     "Cell",
     "Figure",
     "KeyValues",
     "Notes",
     "Page",
     "Paragraph",
+    "Row",
     "Section",
     "Table",
+    "Tone",
     "number",
     "render",
 ]
 
-_NUMERIC = re.compile(r"[-+−]?\d[\d.,]*( ?%)?( ± \d[\d.,]*( ?%)?)?")
+_NUMERIC = re.compile(r"(< )?[-+−]?\d[\d.,]*(e[-+−]\d+)?( ?%)?( (±|to) [-+−]?\d[\d.,]*(e[-+−]\d+)?( ?%)?)?")
 
 Cell = str | int | float | None
 """What a table shows: numbers are written by `number` and stand right; None and NaN are a dash."""
+
+Tone = Literal["good", "bad", "same", "unknown", "alarm"]
+"""What a callout says before it is read: won, lost, neither, not known, or a fault that voids the rest."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,36 @@ class KeyValues:
     pairs: Sequence[tuple[str, Cell]]
 
 
-Block = Paragraph | Table | Figure | Notes | KeyValues
+@dataclass(frozen=True)
+class Row:
+    """Narrow figures side by side, one below the other on a phone; their narrow shape is not used."""
+
+    figures: Sequence[Figure]
+
+
+@dataclass(frozen=True)
+class Callout:
+    """An answer, or a warning, that nobody should miss.
+
+    Args:
+        tone: gives it its colour and its sign; the title says the same in words.
+        title: the answer in a few words.
+        text: the answer in full.
+        items: findings, one each.
+    """
+
+    tone: Tone
+    title: str
+    text: str = ""
+    items: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.tone not in get_args(Tone):
+            tones = ", ".join(map(repr, get_args(Tone)))
+            raise InputError(f"Callout {self.title!r}: expected a tone of {tones}, got {self.tone!r}")
+
+
+Block = Paragraph | Table | Figure | Row | Notes | KeyValues | Callout
 
 
 @dataclass(frozen=True)
@@ -121,12 +156,7 @@ class Section:
     body: Sequence[Block]
 
     def __post_init__(self) -> None:
-        for block in self.body:
-            if type(block) not in get_args(Block):
-                kinds = ", ".join(kind.__name__ for kind in get_args(Block))
-                raise InputError(
-                    f"Section {self.title!r}: expected blocks of {kinds}, got {type(block).__name__}"
-                )
+        _check_blocks(f"Section {self.title!r}", self.body)
 
 
 @dataclass(frozen=True)
@@ -139,6 +169,7 @@ class Page:
         sections: in reading order.
         footer: the last line, for instance version and command.
         language: of the text, as in ``<html lang>``.
+        top: what stands below the lead, before the first heading: the verdict.
     """
 
     title: str
@@ -146,6 +177,10 @@ class Page:
     sections: Sequence[Section]
     footer: str = ""
     language: str = "en"
+    top: Sequence[Block] = ()
+
+    def __post_init__(self) -> None:
+        _check_blocks(f"Page {self.title!r}", self.top)
 
 
 def render(page: Page) -> str:
@@ -153,7 +188,7 @@ def render(page: Page) -> str:
     return _environment().get_template("report.html.j2").render(page=page, colours=COLOURS)
 
 
-def number(value: Cell) -> str:
+def number(value: Cell, digits: int = 4) -> str:
     """A cell as people read it: four significant digits or all before the point, thousands parted.
 
     Integers and strings are shown whole; an exponent stands only below 0.0001 and from a million million on.
@@ -164,16 +199,23 @@ def number(value: Cell) -> str:
         return str(value)
     if isinstance(value, int):
         return f"{value:,}".replace("-", "\N{MINUS SIGN}")
-    size = abs(float(f"{value:.4g}"))  # 999.96 is written as 1,000
+    size = abs(float(f"{value:.{digits}g}"))  # 999.96 is written as 1,000
     if math.isinf(size):
         text = "∞" if value > 0 else "-∞"
     elif size == 0:
         text = "0"
     elif not 1e-4 <= size < 1e12:
-        text = f"{value:.3e}"
+        text = f"{value:.{digits - 1}e}"
     else:
-        text = f"{value:,.{max(0, 3 - math.floor(math.log10(size)))}f}"
+        text = f"{value:,.{max(0, digits - 1 - math.floor(math.log10(size)))}f}"
     return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _check_blocks(where: str, blocks: Sequence[Block]) -> None:
+    for block in blocks:
+        if type(block) not in get_args(Block):
+            kinds = ", ".join(kind.__name__ for kind in get_args(Block))
+            raise InputError(f"{where}: expected blocks of {kinds}, got {type(block).__name__}")
 
 
 def _kind(block: Block) -> str:

@@ -33,6 +33,7 @@ COLOURS: tuple[Colour, ...] = (
     Colour("green", "#0b8563", "#4cc7a2"),
     Colour("purple", "#a5468a", "#df90c6"),
     Colour("ochre", "#857000", "#d6c04f"),
+    Colour("alarm", "#b3261e", "#ff9086"),
 )
 
 LINES: tuple[str, ...] = ("orange", "green", "purple", "ochre")

@@ -15,13 +15,24 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from longspan.report.palette import colour
 
-__all__ = ["Shape", "axes_of", "house_style", "is_wide", "label", "legend", "log_axis", "name_axis"]
+__all__ = [
+    "Shape",
+    "axes_of",
+    "house_style",
+    "is_wide",
+    "label",
+    "legend",
+    "log_axis",
+    "name_axis",
+    "wrapped",
+]
 
 Shape = Literal["wide", "narrow"]
 """``wide`` for a page, ``narrow`` for a phone: the same text size, half the width."""
 
 _SIZES: dict[Shape, tuple[float, float]] = {"wide": (7.6, 3.5), "narrow": (3.75, 3.3)}  # inches
-_LONGEST_LABEL = 60
+_LONGEST_LABEL, _LONGEST_NAME = 60, 140
+_LETTER, _TICK_LABELS = 0.075, 0.6  # inches: a letter, and the labels beside the axis
 
 
 def house_style() -> AbstractContextManager[None]:
@@ -80,7 +91,8 @@ def log_axis(axes: Axes) -> None:
 
 def name_axis(axes: Axes, name: str) -> None:
     """The name of what is measured, level above the axis, where it reads in any script."""
-    axes.set_title(label(name))
+    inches = axes.figure.bbox.width / axes.figure.dpi - _TICK_LABELS
+    axes.set_title(wrapped(label(name, _LONGEST_NAME), int(inches / _LETTER), lines=3))
 
 
 def legend(figure: Figure, handles: Sequence[Artist], shape: Shape) -> None:
@@ -98,13 +110,32 @@ def legend(figure: Figure, handles: Sequence[Artist], shape: Shape) -> None:
     )
 
 
-def label(text: str) -> str:
+def label(text: str, longest: int = _LONGEST_LABEL) -> str:
     """A user's name as one printable line of bounded length."""
     shown = "".join(
         "\ufffd" if unicodedata.category(c) in ("Cc", "Cs") and not c.isspace() else c for c in text
     )
     line = " ".join(shown.split())
-    return line if len(line) <= _LONGEST_LABEL else line[: _LONGEST_LABEL - 1] + "…"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def wrapped(line: str, letters: int, lines: int = 2) -> str:
+    """A line over at most so many lines of so many letters, broken at a blank where there is one near.
+
+    An East Asian letter counts as two. What does not fit is cut off, and ends in "…".
+    """
+    rows: list[str] = []
+    rest = line
+    while rest and len(rows) < lines:
+        end = _fitting(rest, letters)
+        if end < len(rest) and len(rows) == lines - 1:
+            row, rest = rest[: max(1, _fitting(rest, letters - 1))] + "…", ""
+        else:
+            blank = rest.rfind(" ", 0, end + 1)
+            end = blank if end < len(rest) and blank > end // 2 else end
+            row, rest = rest[:end], rest[end:].lstrip()
+        rows.append(row)
+    return "\n".join(rows)
 
 
 def is_wide(letter: str) -> bool:
@@ -112,10 +143,20 @@ def is_wide(letter: str) -> bool:
     return unicodedata.east_asian_width(letter) in ("W", "F")
 
 
+def _fitting(text: str, letters: int) -> int:
+    """How much of the text so many letters hold, one letter at least."""
+    used = 0
+    for place, letter in enumerate(text):
+        used += 1 + is_wide(letter)
+        if used > letters:
+            return max(1, place)
+    return len(text)
+
+
 def _legend_columns(labels: Sequence[str], inches: float) -> int:
-    """The most columns that fit: a letter takes about 0.075 inches, an East Asian one two, a sample 0.45."""
+    """The most columns that fit: an East Asian letter takes the place of two, a sample 0.45 inches."""
     wide = [sum(1 + is_wide(letter) for letter in text) for text in labels]
-    widths = [0.45 + 0.075 * letters for letters in wide]
+    widths = [0.45 + _LETTER * letters for letters in wide]
     for columns in range(len(labels), 1, -1):
         if sum(max(widths[first::columns]) for first in range(columns)) <= inches:
             return columns

@@ -51,7 +51,7 @@ def svg_text(figure: Figure, description: str) -> Markup:
         # The page is drawn by a browser, with fonts for every script; what matplotlib lacks says nothing.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return Markup(_described(_own_ids(_themed(_element(buffer.getvalue()))), description))
+    return Markup(_described(_own_ids(_themed(_element(buffer.getvalue())), description), description))
 
 
 def save_png(figure: Figure, path: str | Path) -> None:
@@ -107,10 +107,10 @@ def _themed(text: str) -> str:
     return _in_tags(text, lambda tag: re.sub(r' style="[^"]*"', styled, tag))
 
 
-def _own_ids(text: str) -> str:
-    """Ids that are used get a prefix from the content, since many figures share a page; the others go."""
+def _own_ids(text: str, description: str) -> str:
+    """Ids that are used get a prefix from content and description, since many figures share a page."""
     used = set(_REFERENCE.findall(text))
-    prefix = "f" + hashlib.sha256(text.encode()).hexdigest()[:10]
+    prefix = "f" + hashlib.sha256(f"{description}\n{text}".encode()).hexdigest()[:10]
 
     def owned(tag: str) -> str:
         tag = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", tag)

@@ -6,17 +6,15 @@ SHA-256 over all of it, so that a file that was altered or cut off is told from 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from longspan.core.errors import ModelError
-from longspan.store import strict_json, tensors
 from longspan.store.flatten import flatten, unflatten
+from longspan.store.sealed import decode_sealed, encode_sealed
 
 __all__ = ["CHECKPOINT_VERSION", "Checkpoint", "decode_checkpoint", "encode_checkpoint"]
 
@@ -59,8 +57,7 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
     parts = {name: getattr(checkpoint, name) for name in _PARTS}
     state = {name: flatten(_plain(part), named, name) for name, part in parts.items()}
     record = {"version": CHECKPOINT_VERSION, "step": checkpoint.step, "state": state}
-    text = strict_json.dump(record).decode()
-    return tensors.encode(named, _digest(text, named) + text)
+    return encode_sealed(record, named)
 
 
 def decode_checkpoint(data: bytes, source: str) -> Checkpoint:
@@ -69,13 +66,7 @@ def decode_checkpoint(data: bytes, source: str) -> Checkpoint:
     Raises:
         ModelError: cut off, altered, or written by a newer longspan.
     """
-    named, metadata = tensors.decode(data, source)
-    if metadata is None or len(metadata) < 64:
-        raise ModelError(f"{source}: not a longspan checkpoint. {_NOW}")
-    digest, text = metadata[:64], metadata[64:]
-    if _digest(text, named) != digest:
-        raise ModelError(f"{source}: its content does not fit its SHA-256: altered. {_NOW}")
-    record = strict_json.parse(text.encode(), source)
+    record, named = decode_sealed(data, source, kind="checkpoint", now=_NOW)
     version = record["version"]
     if version != CHECKPOINT_VERSION:
         raise ModelError(
@@ -89,12 +80,3 @@ def decode_checkpoint(data: bytes, source: str) -> Checkpoint:
 def _plain(part: Any) -> Any:
     """Mappings of other kinds (``OrderedDict``) as plain ones; only the outermost level can be one."""
     return dict(part) if isinstance(part, Mapping) else part
-
-
-def _digest(text: str, named: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(named):
-        tensor = named[name].detach().cpu().contiguous()
-        digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

@@ -55,5 +55,5 @@ def _ended(out: Path, workspace: Path, task: str, settings: Mapping[str, JsonVal
     asked = {"settings": settings, "seed": seed, "data_sha256": model.data.sha256}
     if model.task != task or not isinstance(run, dict) or any(run.get(key) != asked[key] for key in asked):
         return False
-    kept = (begun, *workspace.glob("checkpoint-*.safetensors"))
+    kept = (begun, *workspace.glob("*.safetensors"))
     return (out / MANIFEST).stat().st_mtime_ns >= max(each.stat().st_mtime_ns for each in kept)

@@ -1,16 +1,13 @@
 """The work folder of a training run, beside the model that it will become.
 
-``NAME.partial/`` holds ``run.json`` (what the run was started with), ``lock``, and the two newest
-checkpoints. Every file is written whole or not at all, so a kill at any instant leaves a run that can be
-resumed.
+``NAME.partial/`` holds ``run.json`` (what the run was started with), ``lock``, the two newest checkpoints,
+and the stages of a run that has some (`longspan.store.stage`). Every file is written whole or not at all, so
+a kill at any instant leaves a run that can be resumed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from longspan import __version__
 from longspan.core.errors import InputError, ModelError
 from longspan.store import atomic, lock, strict_json
-from longspan.store.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
+from longspan.store.checkpoint import Checkpoint
 from longspan.store.manifest import current_versions
+from longspan.store.stage import CheckpointFiles, Stage, reported, stage_of
 
 __all__ = ["Run", "Workspace", "workspace_path"]
 
@@ -30,8 +28,6 @@ RUN = "run.json"
 LOCK = "lock"
 RUN_FORMAT = "longspan run"
 RUN_VERSION = 1
-_KEEP = 2
-_CHECKPOINT = re.compile(r"checkpoint-(\d{12})\.safetensors")
 
 
 def workspace_path(out: str | Path) -> Path:
@@ -118,6 +114,7 @@ class Workspace:
         self.run = run
         self.notes: tuple[str, ...] = ()
         self._lock: int | None = handle
+        self._checkpoints = CheckpointFiles(path)
 
     @classmethod
     def create(cls, path: str | Path, run: Run, *, replace: bool = False) -> Workspace:
@@ -134,16 +131,16 @@ class Workspace:
         """
         path = Path(path)
         _check_own(path)
-        with _reported(path):
+        with reported(path):
             atomic.sweep(path)
             path.mkdir(exist_ok=True)
         space = cls(path, run, lock.take(path / LOCK))
         try:
             if not replace:
                 space._must_be_new()
-            with _reported(path):
+            with reported(path):
                 # Newest first: killed in between, what is left is still the old run.
-                for old in [*space._leftovers(), *reversed(space.checkpoints())]:
+                for old in [*space._leftovers(), *reversed(space._kept())]:
                     old.unlink()
                 record = {"format": RUN_FORMAT, "format_version": RUN_VERSION, **asdict(run)}
                 atomic.write_file(path / RUN, strict_json.dump(record))
@@ -170,7 +167,7 @@ class Workspace:
         except BaseException:
             space.close()
             raise
-        with _reported(path):
+        with reported(path):
             for old in space._leftovers():
                 old.unlink()
         space.run = begun
@@ -186,11 +183,8 @@ class Workspace:
             ModelError: the disk is full or not writable; the checkpoints that were there are as they were.
         """
         self._must_be_open()
-        with _reported(self.path):
-            data = encode_checkpoint(checkpoint)
-            atomic.write_file(self.path / f"checkpoint-{checkpoint.step:012d}.safetensors", data)
-            for old in self.checkpoints()[:-_KEEP]:
-                old.unlink()
+        with reported(self.path):
+            self._checkpoints.save(checkpoint)
 
     def latest(self) -> Checkpoint | None:
         """The newest checkpoint that is whole, or None where there is none yet.
@@ -199,30 +193,35 @@ class Workspace:
             ModelError: there are checkpoints, but none is whole.
         """
         self._must_be_open()
-        faults: list[str] = []
-        for path in reversed(self.checkpoints()):
-            try:
-                checkpoint = decode_checkpoint(path.read_bytes(), str(path))
-            except ModelError as error:
-                faults.append(str(error))
-                continue
-            self.notes += tuple(f"{text} Going on from step {checkpoint.step:,}" for text in faults)
-            return checkpoint
-        if faults:
-            raise ModelError(
-                f"{self.path}: no checkpoint is whole. {' '.join(faults)} Start anew without --resume"
-            )
-        return None
+        checkpoint, faults = self._checkpoints.latest()
+        self.notes += faults
+        return checkpoint
 
     def checkpoints(self) -> list[Path]:
-        """The checkpoint files, oldest first."""
-        found = [entry for entry in self.path.iterdir() if _CHECKPOINT.fullmatch(entry.name)]
-        return sorted(found, key=_step_of)
+        """The checkpoint files of the run itself, oldest first."""
+        return self._checkpoints.paths()
+
+    def stage(self, name: str) -> Stage:
+        """A part of the run that is kept by itself, finished or not.
+
+        Raises:
+            InputError: the name is not one of a stage.
+        """
+        self._must_be_open()
+        return Stage(self.path, name, self._note, self._must_be_open)
+
+    def _note(self, text: str) -> None:
+        self.notes += (text,)
+
+    def _kept(self) -> list[Path]:
+        """All files that a run may go on from, oldest first; in the order of steps where times are equal."""
+        stages = sorted(entry for entry in self.path.iterdir() if stage_of(entry.name) is not None)
+        return sorted([*stages, *self.checkpoints()], key=lambda entry: entry.stat().st_mtime_ns)
 
     def remove(self) -> None:
         """Delete the work folder: the run has become a model."""
         self._must_be_open()
-        with _reported(self.path):
+        with reported(self.path):
             atomic.remove_folder(self.path)
         self.close()
 
@@ -241,11 +240,16 @@ class Workspace:
         self.close()
 
     def _must_be_new(self) -> None:
-        if self.checkpoints():
-            raise InputError(
-                f"{self.path}: holds a run interrupted after step {_step_of(self.checkpoints()[-1]):,}. "
-                "Go on with --resume, or throw it away with --force"
-            )
+        kept = self._kept()
+        if not kept:
+            return
+        checkpoints, stages = self.checkpoints(), {stage_of(entry.name) for entry in kept} - {None}
+        where = f"after step {self._checkpoints.step_of(checkpoints[-1]):,}" if checkpoints else ""
+        where = where or f"in stage {len(stages):,}"
+        raise InputError(
+            f"{self.path}: holds a run interrupted {where}. "
+            "Go on with --resume, or throw it away with --force"
+        )
 
     def _leftovers(self) -> list[Path]:
         """Temporary files; we hold the lock, so whoever wrote them is dead."""
@@ -254,21 +258,6 @@ class Workspace:
     def _must_be_open(self) -> None:
         if self._lock is None:
             raise ModelError(f"{self.path}: this workspace is closed")
-
-
-@contextlib.contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    """Give an error of the operating system the folder it is about, and say what became of the run."""
-    try:
-        yield
-    except (InputError, ModelError):
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ModelError(
-            f"{path}: not written ({reason}); checkpoints that were there are as they were. "
-            "Make room or give a place that can be written, then --resume"
-        ) from error
 
 
 def _must_be_same(begun: Run, now: Run, path: Path) -> None:
@@ -289,16 +278,15 @@ def _check_own(path: Path) -> None:
         raise InputError(f"{path}: expected a work folder, or nothing. Move it away")
     if not path.is_dir():
         return
+    checkpoints = CheckpointFiles(path).paths()
     for entry in sorted(path.iterdir()):
-        known = (
-            entry.name in (RUN, LOCK) or _CHECKPOINT.fullmatch(entry.name) or atomic.is_temporary(entry.name)
-        )
-        if not known:
+        ours = entry.name in (RUN, LOCK) or entry in checkpoints or stage_of(entry.name) is not None
+        if not ours and not atomic.is_temporary(entry.name):
             raise InputError(f"{path}: holds {entry.name!r}, which no run of longspan wrote. Move it away")
 
 
 def _read_run(path: Path) -> Run:
-    with _reported(path):
+    with reported(path):
         value = strict_json.parse(path.read_bytes(), str(path))
     try:
         record = _RunFile.model_validate(value).model_dump()
@@ -313,13 +301,6 @@ def _read_run(path: Path) -> Run:
             "Resume with the longspan that began the run, or start anew without --resume"
         )
     return Run(**record)
-
-
-def _step_of(path: Path) -> int:
-    match = _CHECKPOINT.fullmatch(path.name)
-    if match is None:
-        raise InputError(f"{path}: not the name of a checkpoint")
-    return int(match[1])
 
 
 def _show(settings: dict[str, JsonValue], key: str) -> str:

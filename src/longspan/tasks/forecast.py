@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
+import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from longspan.tasks.base import Contents, Run, Task, register
@@ -17,12 +15,16 @@ if TYPE_CHECKING:
     import polars
 
     from longspan.data.panel import Panel
+    from longspan.data.windows import Windows
+    from longspan.evaluation.conformal import Calibration
+    from longspan.models.course import Asked, Course, Made
     from longspan.models.design import Design
     from longspan.models.forecaster import Forecaster
     from longspan.models.forecasting import Forecasts
+    from longspan.models.session import Session
     from longspan.training.history import History
 
-__all__ = ["FORECAST", "Forecast", "verdict"]
+__all__ = ["FORECAST", "Forecast"]
 
 _LOG = logging.getLogger("longspan")
 
@@ -44,116 +46,154 @@ class Forecast:
     """A fitted forecaster: how it is built, what its columns mean, its weights, and how it came about.
 
     Attributes:
-        design: sizes and choices. schema: what the columns mean. forecaster: the network, on its device.
-        history: the course of training. record: data hash, rows and validation scores. files: the report.
+        design: sizes and choices. schema: what the columns mean.
+        forecasters: the networks, on their device: one, or those whose mean is the forecast.
+        history: the course of training, of the first. calibration: of the intervals, None without a backtest.
+        record: data, backtest, audit, validation. files: the report.
     """
 
     design: Design
     schema: Any
-    forecaster: Forecaster
+    forecasters: tuple[Forecaster, ...]
     history: History
+    calibration: Calibration | None
     record: dict[str, Any]
     files: dict[str, bytes]
 
+    @property
+    def forecaster(self) -> Forecaster:
+        """The network, or the first of an ensemble."""
+        return self.forecasters[0]
+
     @classmethod
     def fit(cls, data: Any, options: ForecastFit, run: Run) -> Self:
-        """Read, design, train, score on the validation part, report."""
+        """Read, plan, then audit, tune, backtest and train in stages, and report."""
         from longspan.data.digest import panel_sha256
-        from longspan.models.comparison import compare
-        from longspan.models.fitting import held_out, train_forecaster
-        from longspan.models.forecasting import forecast_all
-        from longspan.models.planning import describe_plan, plan_forecaster, training_part
-        from longspan.tasks.forecast_report import forecast_report
-        from longspan.training.devices import resolve
+        from longspan.models.course import plan_course, run_course
+        from longspan.models.session import Budget, Session
         from longspan.training.progress import choose_progress
 
+        began = time.monotonic()
         panel = _read(data, options, run)
         sha256 = panel_sha256(panel)
-        panel, design, validation = plan_forecaster(
-            panel, options.horizon, options.validation, options.wishes()
-        )
-        features = design.features
-        training = training_part(panel, features, validation)
-        held, numbers = held_out(panel, features, validation)
-        for line in describe_plan(panel, design, validation, len(training)):
-            run.say(line)
-        settings, device = options.settings(run), resolve(run.device)
-        with run.open_workspace(options, sha256, device=str(device)) or nullcontext() as workspace:
-            forecaster, history = train_forecaster(
-                design,
-                training,
-                held,
-                numbers,
-                settings,
-                batch_size=options.batch,
-                device=device,
-                workspace=workspace,
-                progress=choose_progress(quiet=not run.progress),
+        recipe, asked = options.recipe(run), options.asked()
+        course = plan_course(panel, recipe, asked)
+        _tell_course(course, run)
+        budget = Budget(run.time_budget)
+        with run.open_workspace(options, sha256, device=str(recipe.device)) or nullcontext() as workspace:
+            session = Session(
+                run.seed, budget, workspace, run.say, lambda: choose_progress(quiet=not run.progress)
             )
-        found = forecast_all(
-            forecaster, features, held, numbers, design.levels, nonnegative=design.nonnegative, seed=run.seed
+            session.begin(began)
+            made = run_course(course, asked, session)
+        return cls._concluded(data, sha256, course, asked, made, session, run)
+
+    @classmethod
+    def _concluded(
+        cls,
+        data: Any,
+        sha256: str,
+        course: Course,
+        asked: Asked,
+        made: Made,
+        session: Session,
+        run: Run,
+    ) -> Self:
+        """Scores of the validation part, the record, the verdict, the report."""
+        from longspan.models.comparison import compare
+        from longspan.models.forecasting import forecast_members
+        from longspan.tasks.forecast_record import fit_record, verdict
+        from longspan.tasks.forecast_report import forecast_report
+
+        whole, design = made.whole, made.whole.design
+        held = forecast_members(
+            made.forecasters,
+            design.features,
+            whole.held,
+            whole.numbers,
+            design.levels,
+            nonnegative=design.nonnegative,
+            seed=run.seed,
         )
-        scores = compare(found, panel, panel.observed - validation)
-        record = {
-            "data": {
-                "sha256": sha256,
-                "rows": {"values": int(panel.observed.sum()), "series": len(panel), "windows": len(training)},
-                "source": _source(data),
-            },
-            "validation": scores,
-            "notes": list(panel.notes),
-            "steps": validation,
-        }
-        fitted = cls(design, panel.schema, forecaster, history, record, {})
-        answer = verdict(scores)
-        run.say(f"on the validation part {answer}")
-        ahead = fitted._ahead(panel, design.levels)
-        page = forecast_report(panel, design, history, record, found, ahead, answer)
+        scores = compare(held, whole.panel, whole.panel.observed - whole.validation)
+        record = fit_record(data, sha256, course, asked, made, scores, session.budget)
+        history, calibration = made.histories[0], made.calibration
+        fitted = cls(design, whole.panel.schema, made.forecasters, history, calibration, record, {})
+        run.say(made.verdict.words)
+        tested = made.tested
+        page = forecast_report(
+            whole.panel,
+            design,
+            history,
+            record,
+            held,
+            fitted._ahead(whole.panel, design.levels),
+            "" if tested else f"On the validation part {verdict(scores)}",
+            verdict=made.verdict,
+            backtest=tested.backtest if tested else None,
+            calibration=calibration,
+            audit=made.audit,
+            tuning=record["tuning"],
+            histories=tested.histories if tested else None,
+            notes=record["backtest"]["notes"],
+            made={"seed": run.seed, "command": run.command},
+        )
         return replace(fitted, files={"report.html": page.encode()})
 
     @classmethod
     def restore(cls, contents: Contents) -> Self:
         """The fitted forecaster again, on the CPU."""
         from longspan.data.schema import PanelSchema
-        from longspan.models.design import Design, build_forecaster
+        from longspan.evaluation.conformal import Calibration
+        from longspan.models.design import Design, load_members
         from longspan.training.history import History
 
         config = contents.config
         design = Design.model_validate(config["design"])
-        forecaster = build_forecaster(design)
-        forecaster.load_state_dict(contents.tensors)
+        forecasters = load_members(design, contents.tensors, config.get("members", 1))
         schema = PanelSchema.model_validate(config["schema"])
         history = History.from_json(config["history"])
-        return cls(design, schema, forecaster.eval(), history, config["record"], dict(contents.files))
+        kept = config.get("calibration")  # none before there was a backtest
+        calibration = None if kept is None else Calibration.from_json(kept)
+        return cls(design, schema, forecasters, history, calibration, config["record"], dict(contents.files))
 
     def contents(self) -> Contents:
-        """Design, schema, history and record as JSON, the weights, and the report."""
+        """Design, schema, history, calibration and record as JSON, the weights, and the report."""
+        from longspan.models.design import member_tensors
+        from longspan.tasks.forecast_record import finite
+
         config = {
             "design": self.design.model_dump(mode="json"),
             "schema": self.schema.model_dump(mode="json"),
             "history": self.history.to_json(),
-            "record": _finite(self.record),
+            "members": len(self.forecasters),
+            "calibration": None if self.calibration is None else self.calibration.to_json(),
+            "record": finite(self.record),
         }
-        tensors = {name: each.detach().cpu() for name, each in self.forecaster.state_dict().items()}
-        return Contents(config=config, tensors=tensors, files=self.files)
+        return Contents(config=config, tensors=member_tensors(self.forecasters), files=self.files)
 
     def describe(self) -> dict[str, Any]:
         """What ``info`` shows."""
+        from longspan.tasks.forecast_record import shown_metrics
+
         design = self.design.model_dump(mode="json")
         training = {
             "steps": self.history.steps,
             "best_step": self.history.best_step,
             "stopped_by": self.history.stopped_by,
             "seconds": self.history.seconds,
+            "members": len(self.forecasters),
         }
         columns = self.schema.model_dump(mode="json", exclude={"encodings"}, exclude_defaults=True)
         return {
             "data": self.record["data"],
-            "metrics": {"validation": self.record["validation"]},
-            "parameters": sum(each.numel() for each in self.forecaster.parameters()),
+            "metrics": shown_metrics(self.record),
+            "parameters": sum(each.numel() for one in self.forecasters for each in one.parameters()),
             "design": design,
             "columns": columns,
             "training": training,
+            "calibration": "none" if self.calibration is None else self.calibration.words(),
+            "tuning": self.record.get("tuning", []),
             "notes": self.record["notes"],
         }
 
@@ -189,7 +229,6 @@ class Forecast:
         from longspan.core.errors import DataError
         from longspan.data.covariates import require_horizon
         from longspan.data.windows import Windows
-        from longspan.models.forecasting import forecast_all
 
         require_horizon(panel, self.design.horizon)
         reach, horizon = self.design.features.reach, self.design.horizon
@@ -200,14 +239,37 @@ class Forecast:
             )
         numbers = np.arange(len(windows))
         _warn_of_the_left_out(panel, windows.pairs(numbers)[0], reach)
-        return forecast_all(
-            self.forecaster,
-            self.design.features,
+        return self._forecast(windows, levels)
+
+    def _forecast(self, windows: Windows, levels: tuple[float, ...]) -> Forecasts:
+        """Forecasts of all windows at these levels, their intervals calibrated."""
+        import numpy as np
+
+        from longspan.evaluation.conformal import apply
+        from longspan.models.forecasting import forecast_members
+        from longspan.nn.heads import build_head
+
+        design = self.design
+        # All learned levels are calibrated together, so that a level is the same whichever others are asked.
+        every = tuple(sorted({*design.levels, *levels}))
+        found = forecast_members(
+            self.forecasters,
+            design.features,
             windows,
-            numbers,
-            levels,
-            nonnegative=self.design.nonnegative,
+            np.arange(len(windows)),
+            every if self.calibration else levels,
+            nonnegative=design.nonnegative,
         )
+        if self.calibration is None:
+            return found
+        quantiles = apply(self.calibration, found.quantiles, every)
+        if build_head(design.head, design.levels).whole:  # a quantile of counts is a count: outwards
+            above = np.asarray(every) >= 0.5
+            quantiles = np.where(above, np.ceil(quantiles), np.floor(quantiles))
+        if design.nonnegative:
+            quantiles = np.maximum(quantiles, 0.0)
+        places = [every.index(level) for level in levels]
+        return replace(found, quantiles=quantiles[..., places], levels=levels)
 
     def evaluate(self, data: Any, options: ForecastEvaluate) -> dict[str, Any]:
         """Scores of the model and of simple baselines on the test part of the data."""
@@ -218,7 +280,7 @@ class Forecast:
         from longspan.data.inference import read_panel
         from longspan.data.windows import validation_windows
         from longspan.models.comparison import compare
-        from longspan.models.forecasting import forecast_all
+        from longspan.tasks.forecast_record import verdict
 
         panel = read_panel(data, schema=self.schema, reading=options.reading())
         _tell(panel.notes)
@@ -235,14 +297,7 @@ class Forecast:
                 f"expected a test part of at least {features.horizon} values (the horizon) with values "
                 "before it, got none. Give more rows, or --last or --history"
             )
-        found = forecast_all(
-            self.forecaster,
-            features,
-            windows,
-            np.arange(len(windows)),
-            self.design.levels,
-            nonnegative=self.design.nonnegative,
-        )
+        found = self._forecast(windows, self.design.levels)
         scores = compare(found, panel, panel.observed - np.asarray(test))
         return {
             "windows": len(windows),
@@ -252,19 +307,15 @@ class Forecast:
         }
 
 
-def verdict(scores: dict[str, Any]) -> str:
-    """One sentence: is the model better than the strongest simple baseline?"""
-    best = scores["strongest"]
-    model, simple = scores["model"]["mase"], scores["baselines"][best]["mase"]
-    unit = "MASE"
-    if model is None or simple is None or model != model or simple != simple:
-        unit, model, simple = "mean absolute error", scores["model"]["mae"], scores["baselines"][best]["mae"]
-    title = best.replace("_", " ")
-    if model < simple:
-        return (
-            f"the model beats {title}, the strongest simple baseline: {unit} {model:.4g} against {simple:.4g}"
-        )
-    return f"{title} is better: {unit} {simple:.4g} against {model:.4g} of the model. Use it instead"
+def _tell_course(course: Course, run: Run) -> None:
+    """The data, the design and the backtest in a few lines."""
+    from longspan.models.planning import describe_plan
+
+    whole = course.whole
+    for line in describe_plan(whole.panel, whole.design, whole.validation, len(whole.training)):
+        run.say(line)
+    if course.before is not None:
+        run.say(f"backtest: {course.origins.words()}, on the last {course.origins.part:,} values")
 
 
 def _read(data: Any, options: ForecastFit, run: Run) -> Panel:
@@ -303,15 +354,3 @@ def _warn_of_the_left_out(panel: Panel, forecast: Any, reach: int) -> None:
 def _tell(notes: tuple[str, ...]) -> None:
     for note in notes:
         _LOG.info(note)
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: a score that there is not (MASE of a constant series) is None."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _source(data: Any) -> str | None:
-    """The file's name, where the data are a file."""
-    return Path(data).name if isinstance(data, str | PathLike) else None

@@ -8,12 +8,24 @@ from longspan.tasks.base import Options, Run, option
 
 if TYPE_CHECKING:
     from longspan.data.inference import Roles
+    from longspan.models.course import Asked
+    from longspan.models.fitting import Recipe
     from longspan.models.planning import Wishes
     from longspan.training.settings import Settings
 
 __all__ = ["ForecastEvaluate", "ForecastFit", "ForecastPredict"]
 
 Variant = Literal["peephole", "coupled", "layer-norm", "no-forget-gate"]
+BaselineName = Literal["last_value", "drift", "seasonal_naive", "seasonal_mean", "ridge", "ets", "arima"]
+# option → what it is called where it is searched
+_SEARCHED = {
+    "hidden": "hidden_size",
+    "layers": "num_layers",
+    "dropout": "dropout",
+    "context": "context",
+    "learning_rate": "learning_rate",
+    "batch": "batch_size",
+}
 
 
 class Reading(Options):
@@ -93,6 +105,36 @@ class _Forecasting(Options):
         group="Training",
         ge=1,
     )
+    tune: int = option(
+        0,
+        "trials of a search for sizes and rates, by the validation loss before the backtest; what you set "
+        "yourself is not searched",
+        group="Training",
+        ge=0,
+        le=10_000,
+    )
+    backtest: int | None = option(
+        None,
+        "origins of the backtest, the earlier half calibrates and the later tests; 0: none; 16 for few "
+        "series (more for horizons below 6), 4 for many",
+        group="Backtest",
+        ge=0,
+        le=1000,
+    )
+    seeds: int = option(
+        3,
+        "networks in the backtest, each with a seed of its own; fewer where --time-budget is short",
+        group="Backtest",
+        ge=1,
+        le=100,
+    )
+    ensemble: bool = option(False, "forecast with the mean over the seeds", group="Backtest")
+    baselines: tuple[BaselineName, ...] = option(
+        (),
+        "what is to be beaten; all that apply; ets and arima take 20 % of --time-budget, the trainings share "
+        "the rest",
+        group="Backtest",
+    )
 
     def roles(self) -> Roles:
         """What is said of the columns."""
@@ -120,7 +162,7 @@ class _Forecasting(Options):
         )
 
     def settings(self, run: Run) -> Settings:
-        """How to train."""
+        """How to train; the time of each training is decided in the course of the fit."""
         from longspan.training.settings import Settings
 
         return Settings(
@@ -134,7 +176,29 @@ class _Forecasting(Options):
             warmup_steps=self.steps // 20,
             schedule="cosine",
             average=0.99,
-            time_budget=run.time_budget,
+        )
+
+    def recipe(self, run: Run) -> Recipe:
+        """How every network of the fit is made."""
+        from longspan.models.fitting import Recipe
+        from longspan.training.devices import resolve
+
+        settings, device = self.settings(run), resolve(run.device)
+        return Recipe(self.horizon, self.validation, self.wishes(), settings, self.batch, device)
+
+    def asked(self) -> Asked:
+        """What is asked beyond one network."""
+        from longspan.models.course import Asked
+
+        given = {_SEARCHED[name] for name in self.model_fields_set if name in _SEARCHED}
+        return Asked(
+            origins=self.backtest,
+            seeds=self.seeds,
+            ensemble=self.ensemble,
+            trials=self.tune,
+            fixed=tuple(sorted(given)),
+            baselines=self.baselines or None,
+            find_seasons=not self.season,
         )
 
 

@@ -36,7 +36,7 @@ class FitSettings(Options):
     out: str | None = option(None, "folder to write the model to", min_length=1)
     seed: int = option(0, "seed of every random choice", ge=0, le=2**63 - 1)
     device: str = option("auto", "auto, cpu, cuda, cuda:1, mps …")
-    time_budget: float | None = option(None, "longest time to train, in seconds or as 90s, 15m, 2h")
+    time_budget: float | None = option(None, "longest time for the whole fit, in seconds or as 90s, 15m, 2h")
     resume: bool = option(False, "go on where an interrupted run stopped")
     force: bool = option(False, "replace the model at out")
     progress: bool = option(False, "show a progress bar and notes")

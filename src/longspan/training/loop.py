@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from longspan.core.errors import InputError, Interrupted, TrainingError
 from longspan.store.checkpoint import Checkpoint
-from longspan.store.workspace import Workspace
+from longspan.store.stage import Keeper
 from longspan.training.averaging import Average
 from longspan.training.diagnosis import explain_divergence
 from longspan.training.draws import draws
@@ -58,7 +58,7 @@ def train(
     batches: Callable[[int], Any],
     validate: Callable[[nn.Module], float],
     settings: Settings,
-    workspace: Workspace | None = None,
+    workspace: Keeper | None = None,
     progress: Progress | None = None,
     *,
     clock: Callable[[], float] = time.monotonic,
@@ -106,7 +106,7 @@ class _Run:
         batches: Callable[[int], Any],
         validate: Callable[[nn.Module], float],
         settings: Settings,
-        workspace: Workspace | None,
+        workspace: Keeper | None,
         progress: Progress | None,
         clock: Callable[[], float],
         seed: Callable[[str, int], None],
