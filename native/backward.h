@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "forward.h"
+#include "gates.h"
 
 namespace longspan::LONGSPAN_ISA {
 
@@ -22,71 +23,6 @@ struct Gradients {
     T *c, *held_c, *shown, *hold, *spare, *new_c;
     T* outside[8];  // gradients that the caller gives to gates and sums, in whole blocks
 };
-
-// The product of R rows with all G gates, each gate one chain, side by side, then added up in their order:
-// where too few columns or rows would leave a gate alone with too few chains to hide the latency of a sum.
-// d[row] + gate * width are the gradients of the sums, V native vectors of the panel from `first` on.
-template <class T, int R, int G, int V>
-void gates_tile(const T* const* d, Index width, const Packed<T>& matrix, Index units, Index panel,
-                Index first, T* const* out) {
-    Vec<T> sum[R][G][V];
-    const T* weights[G];
-    const Index stride = matrix.width(panel);
-    LONGSPAN_UNROLL
-    for (int gate = 0; gate < G; ++gate) {
-        weights[gate] = matrix.at(panel, gate * units) + first * lanes<T>;
-        LONGSPAN_UNROLL
-        for (int r = 0; r < R; ++r) {
-            LONGSPAN_UNROLL
-            for (int v = 0; v < V; ++v) sum[r][gate][v] = splat<T>(0);
-        }
-    }
-    for (Index k = 0; k < units; ++k) {
-        LONGSPAN_UNROLL
-        for (int gate = 0; gate < G; ++gate) {
-            LONGSPAN_UNROLL
-            for (int v = 0; v < V; ++v) {
-                const Vec<T> weight = load<T>(weights[gate] + k * stride + v * lanes<T>);
-                LONGSPAN_UNROLL
-                for (int r = 0; r < R; ++r)
-                    sum[r][gate][v] = fma(splat<T>(d[r][gate * width + k]), weight, sum[r][gate][v]);
-            }
-        }
-    }
-    LONGSPAN_UNROLL
-    for (int r = 0; r < R; ++r) {
-        LONGSPAN_UNROLL
-        for (int v = 0; v < V; ++v) {
-            Vec<T> total = sum[r][0][v];
-            LONGSPAN_UNROLL
-            for (int gate = 1; gate < G; ++gate) total += sum[r][gate][v];
-            store<T>(out[r] + panel * 4 * block + (first + v) * lanes<T>, total);
-        }
-    }
-}
-
-// One row with panels of any width.
-template <class T, int G>
-void gates_row(const T* d, Index width, const Packed<T>& matrix, Index units, Share panels, T* out) {
-    for (Index panel = panels.from; panel < panels.to; ++panel) {
-        const Index natives = matrix.width(panel) / lanes<T>;
-        Index first = 0;
-        for (; first + 4 <= natives; first += 4)
-            gates_tile<T, 1, G, 4>(&d, width, matrix, units, panel, first, &out);
-        for (; first < natives; ++first) gates_tile<T, 1, G, 1>(&d, width, matrix, units, panel, first, &out);
-    }
-}
-
-// Rows with a matrix of a single block of columns.
-template <class T, int G>
-void gates_block(Index count, const T* const* d, Index width, const Packed<T>& matrix, Index units,
-                 T* const* out) {
-    for (Index first = 0; first < block / lanes<T>; ++first) {
-        Index r = 0;
-        for (; r + 4 <= count; r += 4) gates_tile<T, 4, G, 1>(d + r, width, matrix, units, 0, first, out + r);
-        for (; r < count; ++r) gates_tile<T, 1, G, 1>(d + r, width, matrix, units, 0, first, out + r);
-    }
-}
 
 template <class T>
 class Backward {
@@ -180,6 +116,7 @@ class Backward {
                 arrive_plain(step, now.place[k]);
                 pointwise(step, now.place[k]);
             }
+            if (s_.reset_before) through_reset(now, step, {0, now.count}, false);
             recur(now, step);
             for (Index k = 0; k < now.count; ++k) leave_plain(step, now.place[k]);
             return;
@@ -187,6 +124,7 @@ class Backward {
         for (Index k = 0; k < now.count; ++k) arrive(step, now.place[k]);
         if (s_.projection) unproject(now, step);
         for (Index k = 0; k < now.count; ++k) pointwise(step, now.place[k]);
+        if (s_.reset_before) through_reset(now, step, {0, now.count}, false);
         recur(now, step);
         for (Index k = 0; k < now.count; ++k) leave(step, now.place[k]);
     }
@@ -199,6 +137,10 @@ class Backward {
                 pointwise(step, now.place[k]);
             }
             call_.meet();
+            if (s_.reset_before) {
+                through_reset(now, step, {0, now.count}, false);
+                call_.meet();
+            }
             recur(now, step);
             for (Index k = 0; k < now.count; ++k) leave_plain(step, now.place[k]);
             return;
@@ -212,8 +154,12 @@ class Backward {
             call_.meet();
         }
         for (Index k = own.from; k < own.to; ++k) pointwise(step, now.place[k]);
-        units_ = mine;
         call_.meet();
+        if (s_.reset_before) {
+            through_reset(now, step, own, true);
+            call_.meet();
+        }
+        units_ = mine;
         recur(now, step);
         call_.meet();
         for (Index k = own.from; k < own.to; ++k) leave(step, now.place[k]);
@@ -238,9 +184,11 @@ class Backward {
 
     void leave_plain(Index step, Index place) const {
         const Gradients<T> own(at_, place);
+        if (s_.reset_before) add_reset(step, place, units_, own.h);
         if (s_.gru)
-            each_vector<T>(
-                units_, [&](Index k) { store<T>(own.h + k, load<T>(own.h + k) + load<T>(own.direct + k)); });
+            each_vector<T>(units_, [&](Index k) LONGSPAN_BODY {
+                store<T>(own.h + k, load<T>(own.h + k) + load<T>(own.direct + k));
+            });
         if (step != call_.first(place)) return;
         const Index to = units_.to < s_.H ? units_.to : s_.H, start = call_.order[place] * s_.H + units_.from;
         for (int which = 0; which < states(); ++which)
@@ -257,7 +205,7 @@ class Backward {
         const T rate = static_cast<T>(p_.zoneout[which]);
         const Index width = padded(state_width(which));
         if (p_.training && rate > T(0)) hold_mask<T>(call_, which, step, place, width, held);
-        each_vector<T>(width, [&](Index k) {
+        each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
             const Vec<T> d = load<T>(whole + k), none = splat<T>(0);
             if (p_.training && rate > T(0)) {
                 const auto hit = load<T>(held + k) != none;
@@ -336,7 +284,8 @@ class Backward {
             if (s_.norm) unnormalise(step, place);
         } else if (s_.gru) {
             T* direct = by_units() ? own.direct : own.spare;
-            gru_backward<T>(s_.width, units_, gates, sums, at_.h(step, place), d_h, gate, pre, direct);
+            const auto backward = s_.reset_before ? gru_before_backward<T> : gru_backward<T>;
+            backward(s_.width, units_, gates, sums, at_.h(step, place), d_h, gate, pre, direct);
             if (!by_units()) add(own.spare, s_.width, own.direct);
         } else {
             rnn_backward<T>((p_.options & LONGSPAN_RELU) != 0, units_, gates, sums, d_h, gate[0], pre[0]);
@@ -346,17 +295,48 @@ class Backward {
     // From the gradients of the sums to those of the two products, before their normalisation.
     void unnormalise(Index step, Index place) const {
         const WorkLayout& w = call_.work;
-        const T *sums = d_sums(step, place), *scale = at_.scale(step, place);
-        const auto through = [&](Index gain, const T* unit, T factor, T* to) {
-            const T* gains = at_.work + gain;
-            each_vector<T>(s_.gates * s_.width,
-                           [&](Index k) { store<T>(to + k, load<T>(sums + k) * load<T>(gains + k)); });
-            normalise_backward<T>(unit, to, factor, s_.gates, s_.H, s_.width, to);
-        };
-        through(w.gain_ih, at_.unit_x(step, place), scale[0],
-                ring(w.d_unit_x, s_.gates * s_.width, step, place));
-        through(w.gain_hh, at_.unit_h(step, place), scale[1],
-                ring(w.d_unit_h, s_.gates * s_.width, step, place));
+        const T *sums = d_sums(step, place), *scales = at_.scale(step, place);
+        const T* const gains[2] = {at_.work + w.gain_ih, at_.work + w.gain_hh};
+        const T* const results[2] = {at_.unit_x(step, place), at_.unit_h(step, place)};
+        const T scale[2] = {scales[0], scales[1]};
+        T* const to[2] = {ring(w.d_unit_x, s_.gates * s_.width, step, place),
+                          ring(w.d_unit_h, s_.gates * s_.width, step, place)};
+        normalise_backward<T, 2>(
+            results, scale, s_.gates, s_.H, s_.width,
+            [&](int which, Index k) { return load<T>(sums + k) * load<T>(gains[which] + k); }, to);
+    }
+
+    // The reset before the product: through the product of n to r h, then, for these sequences and units, to
+    // the sum of r.
+    void through_reset(const Group& now, Index step, Share sequences, bool meets) const {
+        const T* rows[most_rows];
+        T* out[most_rows];
+        for (Index k = 0; k < now.count; ++k) {
+            rows[k] = d_sums(step, now.place[k]) + 2 * s_.width;
+            out[k] = Gradients<T>(at_, now.place[k]).shown;
+        }
+        const Product<T> job{
+            {{rows, w_hh_, 2 * s_.H, s_.H}, {}}, 1, nullptr, Begin::zero, End::store, {1, 0, 0}};
+        multiply<T>(now.count, job, panels_.from, panels_.to, out);
+        if (meets) call_.meet();
+        for (Index k = sequences.from; k < sequences.to; ++k) {
+            const Index place = now.place[k];
+            const Gradients<T> own(at_, place);
+            const auto given = [&](int which) {
+                return by_units() ? nullptr : outside(which, step, place, own);
+            };
+            gru_reset_backward<T>(units_, at_.gates(step, place), d_sums(step, place), at_.seen(step, place),
+                                  own.shown, given(LONGSPAN_RECORD_GATE), given(LONGSPAN_RECORD_PRE),
+                                  ring(call_.work.reset_h, s_.h_width, step, place));
+        }
+    }
+
+    // What comes to h from r h, on top of what the products of the other gates gave.
+    void add_reset(Index step, Index place, Units units, T* to) const {
+        const T *r = at_.gates(step, place), *d_reset_h = Gradients<T>(at_, place).shown;
+        each_vector<T>(units, [&](Index k) LONGSPAN_BODY {
+            store<T>(to + k, fma(load<T>(d_reset_h + k), load<T>(r + k), load<T>(to + k)));
+        });
     }
 
     // Gradients of the sums of one step that belong to the recurrent product, and where it goes.
@@ -385,7 +365,7 @@ class Backward {
             out[k] = recurrent_out(now.place[k]);
         }
         const T* from[most_rows];
-        for (Index gate = 0; gate < s_.gates; ++gate) {
+        for (Index gate = 0; gate < (s_.reset_before ? 2 : s_.gates); ++gate) {
             for (Index k = 0; k < now.count; ++k) from[k] = rows[k] + chain_of(gate) * s_.width;
             const Product<T> job{{{from, w_hh_, gate * s_.H, s_.H}, {}}, 1,        nullptr, Begin::zero,
                                  gate == 0 ? End::store : End::add,      {1, 0, 0}};
@@ -397,7 +377,8 @@ class Backward {
         const Gradients<T> own(at_, place);
         const Index n = call_.order[place];
         const T* factor = at_.drop(place);
-        each_vector<T>(s_.h_width, [&](Index k) {
+        if (s_.reset_before) add_reset(step, place, {0, s_.width}, own.product);
+        each_vector<T>(s_.h_width, [&](Index k) LONGSPAN_BODY {
             const Vec<T> through = load<T>(own.product + k), direct = load<T>(own.direct + k);
             store<T>(own.h + k, s_.drop ? fma(through, load<T>(factor + k), direct) : through + direct);
         });

@@ -1,28 +1,24 @@
 // The time loop of all cells, for the sequences of one thread.
 #pragma once
 
-#include "pack.h"
+#include "groups.h"
 #include "pointwise/gru.h"
 #include "pointwise/lstm.h"
 #include "pointwise/rnn.h"
 
 namespace longspan::LONGSPAN_ISA {
 
-// Sequences that go through time together.
-struct Group {
-    Index place[most_rows];
-    Index count = 0;
-};
-
-template <class T>
+// W is what packed weights are kept as.
+template <class T, class W = T>
 class Forward {
   public:
     explicit Forward(const Call& call)
         : call_(call), p_(*call.problem), s_(call.shape), at_(call), lstm_(call) {
         const Index vectors = s_.gates * s_.width / block;
-        w_ih_ = {at_.work + call.work.w_ih, s_.I, vectors};
-        w_hh_ = {at_.work + call.work.w_hh, s_.P, vectors};
-        w_hr_ = {at_.work + call.work.w_hr, s_.H, s_.h_width / block};
+        w_ih_ = {at_.template packed<W>(call.work.w_ih), s_.I, vectors};
+        w_hh_ = {at_.template packed<W>(call.work.w_hh), s_.P, early() * s_.width / block};
+        w_hn_ = {at_.template packed<W>(call.work.w_hh) + early() * s_.width * s_.P, s_.P, s_.width / block};
+        w_hr_ = {at_.template packed<W>(call.work.w_hr), s_.H, s_.h_width / block};
         panels_ = {0, (vectors + 3) / 4};
         panels_hr_ = {0, (w_hr_.vectors + 3) / 4};
         units_ = {0, s_.width};
@@ -73,13 +69,22 @@ class Forward {
     const Shape& s_;
     Place<T> at_;
     LstmForm<T> lstm_;
-    Packed<T> w_ih_, w_hh_, w_hr_;
+    Packed<W> w_ih_, w_hh_, w_hr_;
+    Packed<W> w_hn_;  // U_n, where its product waits for r
     bool wants_pre_ = false;
     Share panels_, panels_hr_;  // of the products: all, or those of this thread
     Units units_;               // that these panels are about
 
     Columns columns() const { return {s_.gates, s_.width, s_.gates - 1}; }
-    Columns recurrent_columns() const { return {s_.gates, s_.width, s_.chains - 1}; }
+    Columns recurrent_columns() const {
+        return {early(), s_.width, s_.reset_before ? early() - 1 : s_.chains - 1};
+    }
+    Index early() const { return s_.reset_before ? s_.gates - 1 : s_.gates; }  // gates that wait for none
+    // Panels of a matrix of so many gates that are about these units.
+    Share panels_of(Index gates) const {
+        return {units_.from * gates / (4 * block), (units_.to * gates + 4 * block - 1) / (4 * block)};
+    }
+    T* reset_h(Index place) const { return at_.scratch(place) + 6 * s_.width; }
     Index state_width(int which) const { return which == 0 ? s_.P : s_.H; }
     T* state(int which, Index step, Index place) const {
         return which == 0 ? at_.h(step, place) : at_.c(step, place);
@@ -125,7 +130,7 @@ class Forward {
                 rows[count] = at_.x(step, place);
                 sums[count++] = at_.gates(step, place);
             }
-            const Product<T> job{
+            const Product<T, W> job{
                 {{rows, w_ih_, 0, s_.I}, {}}, 1, at_.bias(), Begin::bias, End::store, columns()};
             multiply<T>(count, job, panels_.from, panels_.to, sums);
         }
@@ -148,8 +153,9 @@ class Forward {
             if (!s_.drop) continue;
             const T *row = at_.h(step, place), *factor = at_.drop(place);
             T* seen = at_.seen(step, place);
-            each_vector<T>(s_.h_width,
-                           [&](Index u) { store<T>(seen + u, load<T>(row + u) * load<T>(factor + u)); });
+            each_vector<T>(s_.h_width, [&](Index u) LONGSPAN_BODY {
+                store<T>(seen + u, load<T>(row + u) * load<T>(factor + u));
+            });
         }
     }
 
@@ -179,6 +185,7 @@ class Forward {
         if (now.count == 0) return;
         arrive(now, step, {0, now.count});
         every_product(now, step, ahead);
+        if (s_.reset_before) late_product(now, step, false);
         for (Index k = 0; k < now.count; ++k) {
             if (s_.norm) normalise_products(step, now.place[k]);
             pointwise(step, now.place[k]);
@@ -196,6 +203,7 @@ class Forward {
             call_.meet();
         }
         every_product(now, step, ahead);
+        if (s_.reset_before) late_product(now, step, true);
         if (by_units()) {
             for (Index k = 0; k < now.count; ++k) pointwise(step, now.place[k]);
             call_.meet();
@@ -223,21 +231,39 @@ class Forward {
     bool by_units() const { return !(s_.norm || s_.projection || s_.hold || wants_pre_); }
 
     void products(const Group& now, const Inputs& in, bool ahead) const {
-        const Operand<T> input{in.x, w_ih_, 0, s_.I}, recurrent{in.h, w_hh_, 0, s_.P};
+        const Operand<T, W> input{in.x, w_ih_, 0, s_.I}, recurrent{in.h, w_hh_, 0, s_.P};
         T* const* sums = in.sums;
         if (!s_.gru && !ahead) {
-            const Product<T> job{{input, recurrent}, 2, at_.bias(), Begin::bias, End::store, columns()};
+            const Product<T, W> job{{input, recurrent}, 2, at_.bias(), Begin::bias, End::store, columns()};
             return multiply<T>(now.count, job, panels_.from, panels_.to, sums);
         }
         if (!ahead) {
-            const Product<T> job{{input, {}}, 1, at_.bias(), Begin::bias, End::store, columns()};
+            const Product<T, W> job{{input, {}}, 1, at_.bias(), Begin::bias, End::store, columns()};
             multiply<T>(now.count, job, panels_.from, panels_.to, sums);
         }
-        for (Index k = 0; s_.gru && k < now.count; ++k)
+        for (Index k = 0; s_.chains > s_.gates && k < now.count; ++k)
             copy(at_.bias() + s_.gates * s_.width + units_.from, units_.to - units_.from,
                  sums[k] + 3 * s_.width + units_.from);
-        const Product<T> job{{recurrent, {}}, 1, nullptr, Begin::kept, End::store, recurrent_columns()};
-        multiply<T>(now.count, job, panels_.from, panels_.to, sums);
+        const Product<T, W> job{{recurrent, {}}, 1, nullptr, Begin::kept, End::store, recurrent_columns()};
+        const Share panels = panels_of(early());
+        multiply<T>(now.count, job, panels.from, panels.to, sums);
+    }
+
+    // The product of n, which waits for r; threads that share the units of a step meet in between.
+    void late_product(const Group& now, Index step, bool shared) const {
+        const T* rows[most_rows];
+        T* sums[most_rows];
+        for (Index k = 0; k < now.count; ++k) {
+            const Index place = now.place[k];
+            rows[k] = reset_h(place), sums[k] = at_.gates(step, place);
+            T* pre = wants_pre_ ? at_.scratch(place) : nullptr;
+            gru_reset<T>(units_, sums[k], at_.seen(step, place), reset_h(place), pre);
+        }
+        if (shared) call_.meet();
+        const Product<T, W> job{{{rows, w_hn_, 0, s_.P}, {}}, 1, nullptr, Begin::kept, End::store,
+                                {1, s_.width, early()}};
+        const Share panels = panels_of(1);
+        multiply<T>(now.count, job, panels.from, panels.to, sums);
     }
 
     // Layer normalisation: each product by itself, then a_x N(W x) + a_h N(U h) + b.
@@ -247,8 +273,9 @@ class Forward {
             unit_x[k] = at_.unit_x(step, now.place[k]);
             unit_h[k] = at_.unit_h(step, now.place[k]);
         }
-        const Product<T> input{{{in.x, w_ih_, 0, s_.I}, {}}, 1, nullptr, Begin::zero, End::store, columns()};
-        const Product<T> recurrent{
+        const Product<T, W> input{
+            {{in.x, w_ih_, 0, s_.I}, {}}, 1, nullptr, Begin::zero, End::store, columns()};
+        const Product<T, W> recurrent{
             {{in.h, w_hh_, 0, s_.P}, {}}, 1, nullptr, Begin::zero, End::store, columns()};
         multiply<T>(now.count, input, panels_.from, panels_.to, unit_x);
         multiply<T>(now.count, recurrent, panels_.from, panels_.to, unit_h);
@@ -257,15 +284,19 @@ class Forward {
     void normalise_products(Index step, Index place) const {
         const T *gain_x = at_.work + call_.work.gain_ih, *gain_h = at_.work + call_.work.gain_hh;
         T *unit_x = at_.unit_x(step, place), *unit_h = at_.unit_h(step, place);
-        T *scale = at_.scale(step, place), *sums = at_.gates(step, place);
-        scale[0] = normalise<T>(unit_x, s_.gates, s_.H, s_.width, unit_x);
-        scale[1] = normalise<T>(unit_h, s_.gates, s_.H, s_.width, unit_h);
+        T *scales = at_.scale(step, place), *sums = at_.gates(step, place);
+        const T* const rows[2] = {unit_x, unit_h};
+        T mean[2], scale[2];
+        moments<T, 2>(rows, s_.gates, s_.H, s_.width, mean, scale);
+        scales[0] = scale[0], scales[1] = scale[1];
         for (Index gate = 0; gate < s_.gates; ++gate) {
             for (Index u = 0; u < s_.width; u += lanes<T>) {
                 const Index j = gate * s_.width + u;
+                const Vec<T> x = (load<T>(unit_x + j) - splat<T>(mean[0])) * splat<T>(scale[0]);
+                const Vec<T> h = (load<T>(unit_h + j) - splat<T>(mean[1])) * splat<T>(scale[1]);
+                store<T>(unit_x + j, x), store<T>(unit_h + j, h);
                 const Vec<T> bias = load<T>(at_.bias() + (u / block * s_.gates + gate) * block + u % block);
-                const Vec<T> part = fma(load<T>(gain_h + j), load<T>(unit_h + j), bias);
-                store<T>(sums + j, fma(load<T>(gain_x + j), load<T>(unit_x + j), part));
+                store<T>(sums + j, fma(load<T>(gain_x + j), x, fma(load<T>(gain_h + j), h, bias)));
             }
         }
     }
@@ -276,6 +307,8 @@ class Forward {
         if (s_.lstm) {
             T* shown = s_.projection ? at_.shown(step, place) : after;
             lstm_forward<T>(lstm_, {gates, at_.c(step, place), at_.c(step + 1, place), shown, pre}, units_);
+        } else if (s_.reset_before) {
+            gru_before_forward<T>(s_.width, units_, gates, at_.h(step, place), after, pre);
         } else if (s_.gru) {
             gru_forward<T>(s_.width, units_, gates, at_.h(step, place), after, pre);
         } else {
@@ -290,7 +323,7 @@ class Forward {
             rows[k] = at_.shown(step, now.place[k]);
             out[k] = at_.h(step + 1, now.place[k]);
         }
-        const Product<T> job{{{rows, w_hr_, 0, s_.H}, {}}, 1, nullptr, Begin::zero, End::store, {1, 0, 0}};
+        const Product<T, W> job{{{rows, w_hr_, 0, s_.H}, {}}, 1, nullptr, Begin::zero, End::store, {1, 0, 0}};
         multiply<T>(now.count, job, panels_hr_.from, panels_hr_.to, out);
     }
 
@@ -302,7 +335,7 @@ class Forward {
         T *now = state(which, step + 1, place), *held = at_.scratch(place) + 5 * s_.width;
         const Index width = padded(state_width(which));
         if (p_.training) hold_mask<T>(call_, which, step, place, width, held);
-        each_vector<T>(width, [&](Index k) {
+        each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
             const Vec<T> before = load<T>(old + k), after = load<T>(now + k);
             if (p_.training)
                 store<T>(now + k, load<T>(held + k) != splat<T>(0) ? before : after);
@@ -343,55 +376,13 @@ class Forward {
     }
 };
 
-// Everything past the end of a sequence is zero.
-template <class T>
-void clear_padding(const Call& call, Index place) {
-    const longspan_problem& p = *call.problem;
-    const longspan_results& out = *call.results;
-    const Index n = call.order[place];
-    for (Index t = call.length[place]; t < p.steps; ++t) {
-        clear(static_cast<T*>(out.y) + t * out.y_time + n * out.y_batch, p.width);
-        for (int which = 0; which < LONGSPAN_RECORDS; ++which) {
-            const Index width = which == LONGSPAN_RECORD_H ? p.width : p.hidden;
-            if (out.record[which] != nullptr)
-                clear(static_cast<T*>(out.record[which]) + (n * p.steps + t) * width, width);
-        }
-    }
-}
-
-// Sequences of one thread: neighbours, so that threads write to memory of their own, and about as many steps
-// for each.
-LONGSPAN_INLINE Share sequences_of(const Call& call, int thread, int threads) {
-    const Index batch = call.problem->batch;
-    if (call.problem->lengths == nullptr) return share(batch, thread, threads);
-    const auto boundary = [&](int number) {
-        const Index wanted = call.real * number / threads;
-        Index place = 0;
-        for (Index steps = 0; place < batch && steps < wanted; ++place) steps += call.length[place];
-        return number == threads ? batch : place;
-    };
-    return {boundary(thread), boundary(thread + 1)};
-}
-
-// Calls run(group) for sequences [mine.from, mine.to) in groups of about the same size.
-template <class Run>
-void each_group(Share mine, Run run) {
-    const Index count = mine.to - mine.from, groups = (count + most_rows - 1) / most_rows;
-    for (Index number = 0; number < groups; ++number) {
-        Group group;
-        for (Index k = count * number / groups; k < count * (number + 1) / groups; ++k)
-            group.place[group.count++] = mine.from + k;
-        run(group);
-    }
-}
-
-template <class T>
+template <class T, class W = T>
 void forward(const Call& call, int thread, int threads) {
     if (call.problem->packed == 0) {
-        pack<T>(call, false, thread, threads);
+        pack<T, W>(call, false, thread, threads);
         call.meet();
     }
-    Forward<T> loop(call);
+    Forward<T, W> loop(call);
     const Share mine = sequences_of(call, thread, threads);
     for (Index place = mine.from; place < mine.to; ++place) clear_padding<T>(call, place);
     if (!call.by_units) loop.take_rows(thread);

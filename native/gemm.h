@@ -1,18 +1,20 @@
 // Products with packed weights, each output one chain of fused multiply-adds in the order of k.
 //
-// A packed matrix is [panel][k][4 vectors][16 lanes]; the last panel may have fewer vectors. No chain is ever
-// split: rows, threads, time and vector width change which chains run side by side, never the order in one.
+// A packed matrix is [panel][k][4 vectors][16 lanes]; the last panel may have fewer vectors, and bfloat16.h
+// puts two of them into the room of one. No chain is ever split: rows, threads, time and vector width change
+// which chains run side by side, never the order in one.
 #pragma once
 
 #include <cstdint>
 
-#include "maths.h"
+#include "bfloat16.h"
 
 namespace longspan::LONGSPAN_ISA {
 
-template <class T>
+// W is what a weight is kept as.
+template <class W>
 struct Packed {
-    const T* data;
+    const W* data;
     Index depth;    // k runs over this many terms
     Index vectors;  // blocks of 16 columns
 
@@ -20,14 +22,15 @@ struct Packed {
         const Index left = vectors - 4 * panel;
         return block * (left < 4 ? left : 4);
     }
-    const T* at(Index panel, Index k) const { return data + panel * 4 * block * depth + k * width(panel); }
+    Index stride(Index panel) const { return row_of_weights<W>(width(panel)); }  // elements of a row
+    const W* at(Index panel, Index k) const { return data + panel * 4 * block * depth + k * stride(panel); }
 };
 
 // One part of a sum: term k of row r is rows[r][k] times row k of the matrix, from `first` on.
-template <class T>
+template <class T, class W = T>
 struct Operand {
     const T* const* rows;
-    Packed<T> matrix;
+    Packed<W> matrix;
     Index first;
     Index count;
 };
@@ -52,9 +55,9 @@ struct Columns {
     }
 };
 
-template <class T>
+template <class T, class W = T>
 struct Product {
-    Operand<T> operands[2];
+    Operand<T, W> operands[2];
     int parts;
     const T* bias;  // [vector][16]
     Begin begin;
@@ -72,16 +75,16 @@ inline constexpr Index fetch_ahead = 16;  // terms
 inline constexpr Index slice = 256;       // terms of a panel that stay in the nearest caches over all rows
 
 // R rows by P panels of V native vectors, all sums in registers.
-template <class T, int R, int V, int P>
-LONGSPAN_INLINE void accumulate(Vec<T> (&sum)[R][P][V], const Operand<T>& part, const T* const (&weights)[P],
-                                Index stride, Index row) {
+template <class T, int R, int V, int P, class W>
+LONGSPAN_INLINE void accumulate(Vec<T> (&sum)[R][P][V], const Operand<T, W>& part,
+                                const W* const (&weights)[P], Index stride, Index row) {
     const T* rows[R];
     LONGSPAN_UNROLL
     for (int r = 0; r < R; ++r) rows[r] = part.rows[row + r];
     for (Index k = 0; k < part.count; ++k) {
         if constexpr (R >= 4 && V == 4) {
             LONGSPAN_UNROLL
-            for (int v = 0; v < V; ++v)
+            for (int v = 0; v < V; v += static_cast<int>(sizeof(T) / sizeof(W)))
                 __builtin_prefetch(weights[0] + (k + fetch_ahead) * stride + v * lanes<T>);
         }
         Vec<T> term[R];
@@ -91,7 +94,7 @@ LONGSPAN_INLINE void accumulate(Vec<T> (&sum)[R][P][V], const Operand<T>& part, 
         for (int p = 0; p < P; ++p) {
             LONGSPAN_UNROLL
             for (int v = 0; v < V; ++v) {
-                const Vec<T> weight = load<T>(weights[p] + k * stride + v * lanes<T>);
+                const Vec<T> weight = weights_at(weights[p] + k * stride, v);
                 LONGSPAN_UNROLL
                 for (int r = 0; r < R; ++r) sum[r][p][v] = fma(term[r], weight, sum[r][p][v]);
             }
@@ -100,8 +103,8 @@ LONGSPAN_INLINE void accumulate(Vec<T> (&sum)[R][P][V], const Operand<T>& part, 
 }
 
 // `first` is the first native vector in the first panel; the P panels are neighbours.
-template <class T, int R, int V, int P>
-void tile(const Product<T>& job, Index panel, Index first, Index row, T* const* out) {
+template <class T, int R, int V, int P, class W>
+void tile(const Product<T, W>& job, Index panel, Index first, Index row, T* const* out) {
     constexpr int split = block / lanes<T>;  // native vectors in a block
     Vec<T> sum[R][P][V];
     Index place[P][V];
@@ -124,12 +127,12 @@ void tile(const Product<T>& job, Index panel, Index first, Index row, T* const* 
         }
     }
     for (int part = 0; part < job.parts; ++part) {
-        const Operand<T>& operand = job.operands[part];
-        const T* weights[P];
+        const Operand<T, W>& operand = job.operands[part];
+        const W* weights[P];
         LONGSPAN_UNROLL
         for (int p = 0; p < P; ++p)
             weights[p] = operand.matrix.at(panel + p, operand.first) + first * lanes<T>;
-        accumulate<T, R, V, P>(sum, operand, weights, operand.matrix.width(panel), row);
+        accumulate<T, R, V, P>(sum, operand, weights, operand.matrix.stride(panel), row);
     }
     LONGSPAN_UNROLL
     for (int r = 0; r < R; ++r) {
@@ -144,8 +147,8 @@ void tile(const Product<T>& job, Index panel, Index first, Index row, T* const* 
     }
 }
 
-template <class T, int V, int P>
-void tile_of(int rows, const Product<T>& job, Index panel, Index first, Index row, T* const* out) {
+template <class T, int V, int P, class W>
+void tile_of(int rows, const Product<T, W>& job, Index panel, Index first, Index row, T* const* out) {
     switch (rows) {
         case 1:
             return tile<T, 1, V, P>(job, panel, first, row, out);
@@ -168,8 +171,8 @@ void tile_of(int rows, const Product<T>& job, Index panel, Index first, Index ro
 }
 
 // One tile of rows over all columns of a panel, at most four native vectors at a time.
-template <class T>
-void panel_of(int rows, const Product<T>& job, Index panel, Index row, T* const* out) {
+template <class T, class W>
+void panel_of(int rows, const Product<T, W>& job, Index panel, Index row, T* const* out) {
     const Index natives = job.operands[0].matrix.width(panel) / lanes<T>;
     Index first = 0;
     for (; first + 4 <= natives; first += 4) tile_of<T, 4, 1>(rows, job, panel, first, row, out);
@@ -179,8 +182,8 @@ void panel_of(int rows, const Product<T>& job, Index panel, Index row, T* const*
 }
 
 // All rows over panels [from, to) in one pass over the terms that `job` names.
-template <class T>
-void pass(Index count, const Product<T>& job, Index from, Index to, T* const* out) {
+template <class T, class W>
+void pass(Index count, const Product<T, W>& job, Index from, Index to, T* const* out) {
     const Index tiles = (count + tile_rows - 1) / tile_rows;
     constexpr bool wide = vector_bytes == 64 && sizeof(T) == 4;  // a panel is four native vectors
     Index panel = from;
@@ -207,20 +210,20 @@ void pass(Index count, const Product<T>& job, Index from, Index to, T* const* ou
 }
 
 // out = begin + the sum of the operands' products, for `count` rows and panels [from, to).
-template <class T>
-void multiply(Index count, const Product<T>& job, Index from, Index to, T* const* out) {
+template <class T, class W>
+void multiply(Index count, const Product<T, W>& job, Index from, Index to, T* const* out) {
     if (count == 0) return;
     Index total = 0;
     for (int part = 0; part < job.parts; ++part) total += job.operands[part].count;
     if (total <= 2 * slice || job.end == End::add || count <= tile_rows)
         return pass<T>(count, job, from, to, out);
-    Product<T> piece = job;
+    Product<T, W> piece = job;
     piece.parts = 1;
     const T* rows[most_rows];
     for (Index panel = from; panel < to; ++panel) {
         piece.begin = job.begin;
         for (int part = 0; part < job.parts; ++part) {
-            const Operand<T>& whole = job.operands[part];
+            const Operand<T, W>& whole = job.operands[part];
             for (Index k = 0; k < whole.count; k += slice) {
                 for (Index r = 0; r < count; ++r) rows[r] = whole.rows[r] + k;
                 const Index left = whole.count - k;

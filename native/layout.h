@@ -11,6 +11,8 @@
 // Whatever is shared by files of different instruction sets is always inlined, so that the linker never has
 // to choose one of their copies.
 #define LONGSPAN_INLINE inline __attribute__((always_inline))
+// The same for the body of a loop that is given as a lambda.
+#define LONGSPAN_BODY __attribute__((always_inline))
 
 namespace longspan {
 
@@ -21,11 +23,12 @@ LONGSPAN_INLINE constexpr Index padded(Index units) {
 }
 
 struct Shape {
-    Index gates, chains;  // G, and rows of a step on the tape: G, or 4 for a GRU
+    Index gates, chains;  // G, and rows of a step on the tape: one more where r multiplies U_n h + b
     Index peeping;
     Index H, P, I, width;  // sizes; width is H padded
     Index h_width;         // P padded
     bool lstm, gru, norm, projection, peephole, drop, hold;
+    bool reset_before;  // GRU: the product of n waits for r
 };
 
 static inline Shape shape_of(const longspan_problem& p) {
@@ -34,7 +37,8 @@ static inline Shape shape_of(const longspan_problem& p) {
     s.gru = p.cell == LONGSPAN_GRU;
     const bool no_f = (p.options & (LONGSPAN_COUPLED | LONGSPAN_NO_FORGET)) != 0;
     s.gates = s.lstm ? (no_f ? 3 : 4) : (s.gru ? 3 : 1);
-    s.chains = s.gru ? 4 : s.gates;
+    s.reset_before = s.gru && (p.options & LONGSPAN_RESET_BEFORE) != 0;
+    s.chains = s.gru && !s.reset_before ? 4 : s.gates;
     s.peephole = (p.options & LONGSPAN_PEEPHOLE) != 0;
     s.peeping = s.peephole ? s.gates - 1 : 0;
     s.norm = (p.options & LONGSPAN_LAYER_NORM) != 0;
@@ -136,6 +140,11 @@ static inline Index chunk_steps(const longspan_problem& p, const Shape& s) {
     return block * (blocks > 0 ? blocks : 1);
 }
 
+// Elements of a matrix packed for the forward pass; those in half the room come in pairs of blocks.
+LONGSPAN_INLINE Index elements_of_weights(const longspan_problem& p, Index columns, Index depth) {
+    return p.weights_type == LONGSPAN_BFLOAT16 ? (columns + 31) / 32 * 16 * depth : columns * depth;
+}
+
 struct WorkLayout {
     Index w_ih, w_hh, w_hr;                         // packed
     Index bias, gain_ih, gain_hh, gain_c, shift_c;  // padded to whole blocks
@@ -149,6 +158,7 @@ struct WorkLayout {
     Index d_sums;  // backward, rows of a chunk: gradients of the sums
     Index d_unit_x, d_unit_h, product_c, d_product_c, new_c;  // the same, for sums over time
     Index d_h;                                                // the same: gradient of h before projection
+    Index reset_h;                                            // the same: r h, which the product of n sees
     Index sums;       // backward: sums of the weight gradients, as SumsLayout says
     Index gradients;  // backward: per thread, rows of the gradient of x
     Index gradients_size;
@@ -161,7 +171,9 @@ inline constexpr Index gradient_rows = 64;  // of the gradient of x at a time
 
 // Sums of the weight gradients: matrices as [panel][column][64], vectors as (gates, width).
 struct SumsLayout {
-    Index w_ih, w_hh, w_hr, bias_ih, bias_hh, gain_ih, gain_hh, gain_c, shift_c, peep, size;
+    Index w_ih, w_hh, w_hr, bias_ih, bias_hh, gain_ih, gain_hh, gain_c, shift_c, peep;
+    Index w_hn;  // U_n, where what it multiplies is not what the others do
+    Index size;
 };
 
 static inline SumsLayout sums_layout(const Shape& s) {
@@ -174,6 +186,7 @@ static inline SumsLayout sums_layout(const Shape& s) {
     l.gain_ih = ruler.take(s.norm ? rows : 0), l.gain_hh = ruler.take(s.norm ? rows : 0);
     l.gain_c = ruler.take(s.norm ? s.width : 0), l.shift_c = ruler.take(s.norm ? s.width : 0);
     l.peep = ruler.take(s.peeping * s.width);
+    l.w_hn = ruler.take(s.reset_before ? (s.width + 63) / 64 * 64 * s.P : 0);
     l.size = ruler.end();
     return l;
 }
@@ -185,11 +198,11 @@ static inline WorkLayout work_layout(const longspan_problem& p, const Shape& s, 
     if (backward) {
         w.w_ih = ruler.take(s.gates * s.H * padded(s.I));
         w.w_hh = ruler.take(s.gates * s.H * s.h_width);
-        w.w_hr = ruler.take(s.P * s.width);
+        w.w_hr = ruler.take(s.projection ? s.P * s.width : 0);
     } else {
-        w.w_ih = ruler.take(rows * s.I);
-        w.w_hh = ruler.take(rows * s.P);
-        w.w_hr = ruler.take(s.h_width * s.H);
+        w.w_ih = ruler.take(elements_of_weights(p, rows, s.I));
+        w.w_hh = ruler.take(elements_of_weights(p, rows, s.P));
+        w.w_hr = ruler.take(s.projection ? elements_of_weights(p, s.h_width, s.H) : 0);
     }
     w.bias = ruler.take(2 * rows);
     w.gain_ih = ruler.take(rows), w.gain_hh = ruler.take(rows);
@@ -209,6 +222,7 @@ static inline WorkLayout work_layout(const longspan_problem& p, const Shape& s, 
         }
         if (s.peephole) w.new_c = ruler.take(w.ring * s.width);
         if (s.projection) w.d_h = ruler.take(w.ring * s.h_width);
+        if (s.reset_before) w.reset_h = ruler.take(w.ring * s.h_width);
         w.sums = ruler.take(sums_layout(s).size);
         w.gradients_size = padded(s.I) * gradient_rows;
         w.gradients = ruler.take(w.gradients_size * p.threads);

@@ -80,6 +80,11 @@ bool sizes_fit(const longspan_problem& p) {
     return p.threads >= 1 && p.threads <= most_threads;
 }
 
+bool weights_type_fits(const longspan_problem& p, bool backward) {
+    if (p.weights_type == LONGSPAN_AS_TYPE) return true;
+    return p.weights_type == LONGSPAN_BFLOAT16 && p.type == LONGSPAN_FLOAT32 && p.keep == 0 && !backward;
+}
+
 bool options_fit(const longspan_problem& p) {
     constexpr int lstm =
         LONGSPAN_PEEPHOLE | LONGSPAN_COUPLED | LONGSPAN_NO_FORGET | LONGSPAN_LAYER_NORM | LONGSPAN_PROJECTION;
@@ -91,7 +96,7 @@ bool options_fit(const longspan_problem& p) {
         return false;
     if (p.cell == LONGSPAN_LSTM) return (p.options & ~lstm) == 0 && (p.options & both) != both;
     return p.cell_clip == 0.0 && ((p.cell == LONGSPAN_RNN && (p.options & ~LONGSPAN_RELU) == 0) ||
-                                  (p.cell == LONGSPAN_GRU && p.options == 0));
+                                  (p.cell == LONGSPAN_GRU && (p.options & ~LONGSPAN_RESET_BEFORE) == 0));
 }
 
 bool weights_fit(const longspan_problem& p, const void* const* weights) {
@@ -136,6 +141,10 @@ Index element(const longspan_problem& p) {
     return p.type == LONGSPAN_FLOAT64 ? 8 : 4;
 }
 
+Index element_of_weights(const longspan_problem& p) {
+    return p.weights_type == LONGSPAN_BFLOAT16 ? 2 : element(p);
+}
+
 // The sequences, the longest first; equal ones in their own order, without memory from the heap.
 void sort_by_length(const longspan_problem& p, Index* order, Index* length) {
     std::iota(order, order + p.batch, Index{0});
@@ -172,7 +181,9 @@ void share_of_job(void* context, int share, int shares) {
     job.run(*job.call, share, shares);
 }
 
-constexpr double work_of_thread = 4e6;   // operations that are worth waking a thread
+constexpr double thread_us = 8.0;        // of work that are worth waking a thread
+constexpr double flops_per_us = 2.4e5;   // of one thread
+constexpr double bytes_per_us = 1.5e5;   // of weights that do not stay in the nearest cache
 constexpr Index unit_sharing_from = 96;  // H below which a meeting a step costs more than it saves
 constexpr Index unit_sharing_bytes = Index{1} << 21;  // weights that do not stay in a second-level cache
 constexpr Index unit_sharing_rows = 16;               // rows for which a thread reads weights at full speed
@@ -182,20 +193,23 @@ constexpr Index unit_sharing_rows = 16;               // rows for which a thread
 bool by_units(const Call& call, int shares) {
     const longspan_problem& p = *call.problem;
     const Shape& s = call.shape;
-    if (shares < 2 || s.width / 64 < shares || p.steps < 2) return false;
-    const Index bytes = s.gates * s.H * (s.I + s.P) * element(p);
+    if (shares < 2 || s.width / 64 < shares) return false;
+    const Index bytes = s.gates * s.H * (s.I + s.P) * element_of_weights(p);
     return (p.batch < shares && s.H >= unit_sharing_from) ||
            (bytes >= unit_sharing_bytes && p.batch < unit_sharing_rows * shares);
 }
 
-// As many threads as the work is worth.
+// As many threads as the work is worth and can be shared by.
 int shares_of(const Call& call) {
     const longspan_problem& p = *call.problem;
     const Shape& s = call.shape;
-    const double work =
-        2.0 * static_cast<double>(s.gates * s.H * (s.I + s.P)) * static_cast<double>(call.real);
-    const double worth = work / work_of_thread;
-    return std::clamp(static_cast<int>(std::min(worth, 1e6)), 1, static_cast<int>(p.threads));
+    const double weights = static_cast<double>(s.gates * s.H * (s.I + s.P));
+    const double bytes = weights * static_cast<double>(element_of_weights(p) * p.steps);
+    const double us = 2.0 * weights * static_cast<double>(call.real) / flops_per_us + bytes / bytes_per_us;
+    const int shares =
+        std::clamp(static_cast<int>(std::min(us / thread_us, 1e6)), 1, static_cast<int>(p.threads));
+    const bool shared = p.batch >= shares || by_units(call, shares);
+    return shared ? shares : static_cast<int>(std::max<Index>(p.batch, 1));
 }
 
 // All threads at the same time, since they meet; one alone where others have the pool.
@@ -244,6 +258,7 @@ int32_t longspan_sizes(const longspan_problem* problem, int32_t backward, int64_
     if (problem == nullptr || tape == nullptr || work == nullptr) return LONGSPAN_BAD_POINTER;
     const int status = check(*problem);
     if (status != LONGSPAN_OK) return status;
+    if (!weights_type_fits(*problem, backward != 0)) return LONGSPAN_BAD_OPTION;
     const Shape shape = shape_of(*problem);
     *tape = tape_layout(*problem, shape).size * element(*problem);
     *work = work_layout(*problem, shape, backward != 0).size * element(*problem);

@@ -1,13 +1,17 @@
 // Layer normalisation of rows that lie in gates of padded width.
 //
-// A sum over units is 16 partial sums, one a lane, folded 8, 4, 2, 1: the same tree for every vector width.
+// A sum over units is 64 partial sums, each block of 16 in turn to one of four, added up in pairs and then
+// folded 8, 4, 2, 1: the same tree for every vector width.
 #pragma once
+
+#include <utility>
 
 #include "gemm.h"
 
 namespace longspan::LONGSPAN_ISA {
 
 inline constexpr double norm_epsilon = 1e-5;
+inline constexpr int sum_chains = 4;
 
 LONGSPAN_INLINE float square_root(float x) {
     return __builtin_sqrtf(x);
@@ -16,29 +20,72 @@ LONGSPAN_INLINE double square_root(double x) {
     return __builtin_sqrt(x);
 }
 
-// Sum over the units of `term(offset, unit)`, a native vector each; lanes past the end of a gate do not
-// count.
-template <class T, class Term>
-LONGSPAN_INLINE T sum_units(Index gates, Index units, Index width, Term term) {
+// Lane k and lane k + D are added, for the first D lanes; the others hold anything.
+template <class T, int D, int... L>
+LONGSPAN_INLINE Vec<T> fold_by(Vec<T> v, std::integer_sequence<int, L...>) {
+    return v + __builtin_shufflevector(v, v, ((L + D) % lanes<T>)...);
+}
+
+template <class T, int D>
+LONGSPAN_INLINE T fold(Vec<T> v) {
+    const Vec<T> halved = fold_by<T, D>(v, std::make_integer_sequence<int, lanes<T>>{});
+    if constexpr (D == 1)
+        return halved[0];
+    else
+        return fold<T, D / 2>(halved);
+}
+
+// N sums over the units side by side: `term(which, offset)` is a native vector; lanes past the end of a gate
+// do not count.
+template <class T, int N, class Term>
+LONGSPAN_INLINE void sum_units(Index gates, Index units, Index width, Term term, T (&total)[N]) {
     constexpr int split = block / lanes<T>;
-    Vec<T> partial[split];
-    for (int k = 0; k < split; ++k) partial[k] = splat<T>(0);
-    for (Index gate = 0; gate < gates; ++gate) {
-        for (Index unit = 0; unit < width; unit += block) {
-            for (int k = 0; k < split; ++k) {
-                const Index start = unit + k * lanes<T>;
-                Vec<T> value = term(gate * width + start);
-                for (int lane = 0; start + lanes < T >> units && lane < lanes<T>; ++lane)
-                    if (start + lane >= units) value[lane] = T(0);
-                partial[k] += value;
-            }
+    Vec<T> partial[N][sum_chains][split];
+    LONGSPAN_UNROLL
+    for (int which = 0; which < N; ++which) {
+        LONGSPAN_UNROLL
+        for (int chain = 0; chain < sum_chains; ++chain) {
+            LONGSPAN_UNROLL
+            for (int k = 0; k < split; ++k) partial[which][chain][k] = splat<T>(0);
         }
     }
-    T tree[block];
-    for (int k = 0; k < split; ++k) store<T>(tree + k * lanes<T>, partial[k]);
-    for (int half = block / 2; half > 0; half /= 2)
-        for (int k = 0; k < half; ++k) tree[k] += tree[k + half];
-    return tree[0];
+    const auto add = [&](Index gate, Index unit, int chain) {
+        LONGSPAN_UNROLL
+        for (int k = 0; k < split; ++k) {
+            const Index start = unit + k * lanes<T>;
+            LONGSPAN_UNROLL
+            for (int which = 0; which < N; ++which) {
+                Vec<T> value = term(which, gate * width + start);
+                if (start + lanes<T> > units) {
+                    for (int lane = 0; lane < lanes<T>; ++lane)
+                        if (start + lane >= units) value[lane] = T(0);
+                }
+                partial[which][chain][k] += value;
+            }
+        }
+    };
+    for (Index gate = 0; gate < gates; ++gate) {
+        Index unit = 0;
+        for (; unit + sum_chains * block <= width; unit += sum_chains * block) {
+            LONGSPAN_UNROLL
+            for (int chain = 0; chain < sum_chains; ++chain) add(gate, unit + chain * block, chain);
+        }
+        if (unit < width) add(gate, unit, 0);
+        if (unit + block < width) add(gate, unit + block, 1);
+        if (unit + 2 * block < width) add(gate, unit + 2 * block, 2);
+    }
+    LONGSPAN_UNROLL
+    for (int which = 0; which < N; ++which) {
+        auto& own = partial[which];
+        LONGSPAN_UNROLL
+        for (int k = 0; k < split; ++k) own[0][k] = (own[0][k] + own[1][k]) + (own[2][k] + own[3][k]);
+        LONGSPAN_UNROLL
+        for (int half = split / 2; half > 0; half /= 2) {
+            LONGSPAN_UNROLL
+            for (int k = 0; k < half; ++k) own[0][k] += own[0][k + half];
+        }
+        total[which] = fold<T, lanes<T> / 2>(own[0][0]);
+    }
 }
 
 // Units [from, to), whole blocks.
@@ -56,36 +103,62 @@ LONGSPAN_INLINE void each_vector(Index count, Body body) {
     each_vector<T>(Units{0, count}, body);
 }
 
+// A value, and what the caller adds to it where there is something.
+template <class T>
+LONGSPAN_INLINE Vec<T> plus(Vec<T> value, const T* more, Index k) {
+    return more == nullptr ? value : value + load<T>(more + k);
+}
+
+// Mean and 1 / deviation of N rows side by side.
+template <class T, int N>
+LONGSPAN_INLINE void moments(const T* const (&rows)[N], Index gates, Index units, Index width, T (&mean)[N],
+                             T (&scale)[N]) {
+    const T count = static_cast<T>(gates * units);
+    sum_units<T, N>(gates, units, width, [&](int which, Index k) { return load<T>(rows[which] + k); }, mean);
+    LONGSPAN_UNROLL
+    for (int which = 0; which < N; ++which) mean[which] /= count;
+    sum_units<T, N>(
+        gates, units, width,
+        [&](int which, Index k) {
+            const Vec<T> d = load<T>(rows[which] + k) - splat<T>(mean[which]);
+            return d * d;
+        },
+        scale);
+    LONGSPAN_UNROLL
+    for (int which = 0; which < N; ++which)
+        scale[which] = T(1) / square_root(scale[which] / count + static_cast<T>(norm_epsilon));
+}
+
 // row becomes (row - mean) / deviation; returns 1 / deviation.
 template <class T>
 T normalise(const T* from, Index gates, Index units, Index width, T* to) {
-    const T count = static_cast<T>(gates * units);
-    const Vec<T> mean =
-        splat<T>(sum_units<T>(gates, units, width, [&](Index k) { return load<T>(from + k); }) / count);
-    const T variance = sum_units<T>(gates, units, width,
-                                    [&](Index k) {
-                                        const Vec<T> d = load<T>(from + k) - mean;
-                                        return d * d;
-                                    }) /
-                       count;
-    const T scale = T(1) / square_root(variance + static_cast<T>(norm_epsilon));
-    each_vector<T>(gates * width,
-                   [&](Index k) { store<T>(to + k, (load<T>(from + k) - mean) * splat<T>(scale)); });
-    return scale;
+    const T* const rows[1] = {from};
+    T mean[1], scale[1];
+    moments<T, 1>(rows, gates, units, width, mean, scale);
+    each_vector<T>(gates * width, [&](Index k) LONGSPAN_BODY {
+        store<T>(to + k, (load<T>(from + k) - splat<T>(mean[0])) * splat<T>(scale[0]));
+    });
+    return scale[0];
 }
 
-// Gradient through normalise: `unit` is its result, `gradient` that of the result times the gain.
-template <class T>
-void normalise_backward(const T* unit, const T* gradient, T scale, Index gates, Index units, Index width,
-                        T* to) {
+// Gradients through normalise for N rows side by side: units[which] is its result, and the gradient of the
+// result times the gain is `gradient(which, offset)`, which is asked for three times.
+template <class T, int N, class Gradient>
+LONGSPAN_INLINE void normalise_backward(const T* const (&results)[N], const T (&scale)[N], Index gates,
+                                        Index units, Index width, Gradient gradient, T* const (&to)[N]) {
     const T count = static_cast<T>(gates * units);
-    const auto plain = [&](Index k) { return load<T>(gradient + k); };
-    const auto along = [&](Index k) { return load<T>(gradient + k) * load<T>(unit + k); };
-    const Vec<T> mean = splat<T>(sum_units<T>(gates, units, width, plain) / count);
-    const Vec<T> slope = splat<T>(sum_units<T>(gates, units, width, along) / count);
-    each_vector<T>(gates * width, [&](Index k) {
-        const Vec<T> rest = fma(-load<T>(unit + k), slope, load<T>(gradient + k) - mean);
-        store<T>(to + k, rest * splat<T>(scale));
+    T mean[N], slope[N];
+    sum_units<T, N>(gates, units, width, gradient, mean);
+    sum_units<T, N>(
+        gates, units, width,
+        [&](int which, Index k) { return gradient(which, k) * load<T>(results[which] + k); }, slope);
+    each_vector<T>(gates * width, [&](Index k) LONGSPAN_BODY {
+        LONGSPAN_UNROLL
+        for (int which = 0; which < N; ++which) {
+            const Vec<T> rest = fma(-load<T>(results[which] + k), splat<T>(slope[which] / count),
+                                    gradient(which, k) - splat<T>(mean[which] / count));
+            store<T>(to[which] + k, rest * splat<T>(scale[which]));
+        }
     });
 }
 

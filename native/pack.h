@@ -5,7 +5,7 @@
 
 #include "call.h"
 #include "gemm.h"
-#include "philox.h"
+#include "masks.h"
 #include "transpose.h"
 
 namespace longspan::LONGSPAN_ISA {
@@ -18,18 +18,34 @@ LONGSPAN_INLINE Share share(Index total, int thread, int threads) {
     return {total * thread / threads, total * (thread + 1) / threads};
 }
 
+// One block of columns, rounded.
+template <class T, class W>
+void pack_rounded(const T* from, Index units, Index depth, W* to, Index column, Index stride) {
+    constexpr Index piece = 64;  // terms
+    T turned[piece * block];
+    for (Index k = 0; k < depth; k += piece) {
+        const Index here = depth - k < piece ? depth - k : piece;
+        transpose<T>(from + k, depth, units, here, turned, block, true);
+        for (Index term = 0; term < here; ++term)
+            put_block(turned + term * block, column, to + (k + term) * stride);
+    }
+}
+
 // Columns are units: vector v holds 16 units of gate v % gates; matrix is (gates * units, depth).
-template <class T>
-void pack_rows(const T* matrix, Index gates, Index units, Index depth, T* out, Share vectors) {
+template <class T, class W>
+void pack_rows(const T* matrix, Index gates, Index units, Index depth, W* out, Share vectors) {
     const Index total = gates * padded(units) / block;
-    const Packed<T> packed{out, depth, total};
+    const Packed<W> packed{out, depth, total};
     for (Index v = vectors.from; v < vectors.to; ++v) {
         const Index gate = v % gates, unit = v / gates * block;
         const Index here = units - unit < block ? units - unit : block;
         const T* from = matrix + (gate * units + unit) * depth;
-        T* to = out + (packed.at(v / 4, 0) - packed.data) + v % 4 * block;
-        const Index width = packed.width(v / 4);
-        transpose<T>(from, depth, here, depth, to, width, true);
+        W* to = out + (packed.at(v / 4, 0) - packed.data);
+        const Index column = v % 4 * block, stride = packed.stride(v / 4);
+        if constexpr (std::is_same_v<T, W>)
+            transpose<T>(from, depth, here, depth, to + column, stride, true);
+        else
+            pack_rounded<T>(from, here, depth, to, column, stride);
     }
 }
 
@@ -88,6 +104,11 @@ struct Place {
     T* scratch(Index place) const { return work + call.work.scratch + place * call.work.scratch_width; }
     const T* drop(Index place) const { return work + call.work.drop + place * call.shape.h_width; }
     const T* bias() const { return work + call.work.bias; }
+    // Where packed weights of type W are.
+    template <class W>
+    W* packed(Index region) const {
+        return reinterpret_cast<W*>(work + region);
+    }
 
     // A row of an array (B, T, width) of `record`, or NULL.
     template <class Pointer>
@@ -127,7 +148,7 @@ void pack_bias(const Place<T>& at) {
     T* bias = at.work + at.call.work.bias;  // [vector][16], as the columns of the products
     T* last = bias + s.gates * s.width;     // GRU: the recurrent bias of n, which r multiplies
     for (Index gate = 0; gate < s.gates; ++gate) {
-        const bool apart = s.gru && gate == 2;
+        const bool apart = s.chains > s.gates && gate == 2;
         for (Index unit = 0; unit < s.width; ++unit) {
             const bool real = ih != nullptr && unit < s.H;
             const T first = real ? ih[gate * s.H + unit] : T(0), second = real ? hh[gate * s.H + unit] : T(0);
@@ -164,7 +185,7 @@ void draw_drop(const Place<T>& at) {
     }
 }
 
-template <class T>
+template <class T, class W = T>
 void pack(const Call& call, bool backward, int thread, int threads) {
     const Place<T> at(call);
     const Shape& s = call.shape;
@@ -178,9 +199,14 @@ void pack(const Call& call, bool backward, int thread, int threads) {
         pack_columns<T>(hh, s.gates * s.H, s.P, at.work + w.w_hh, mine(s.h_width / block));
         if (s.projection) pack_columns<T>(hr, s.P, s.H, at.work + w.w_hr, mine(s.width / block));
     } else {
-        pack_rows<T>(ih, s.gates, s.H, s.I, at.work + w.w_ih, mine(vectors));
-        pack_rows<T>(hh, s.gates, s.H, s.P, at.work + w.w_hh, mine(vectors));
-        if (s.projection) pack_rows<T>(hr, 1, s.P, s.H, at.work + w.w_hr, mine(s.h_width / block));
+        pack_rows<T>(ih, s.gates, s.H, s.I, at.template packed<W>(w.w_ih), mine(vectors));
+        // Where the product of n waits for r, its matrix lies behind that of the others.
+        const Index early = s.reset_before ? s.gates - 1 : s.gates, rest = s.gates - early;
+        pack_rows<T>(hh, early, s.H, s.P, at.template packed<W>(w.w_hh), mine(early * s.width / block));
+        pack_rows<T>(hh + early * s.H * s.P, rest, s.H, s.P,
+                     at.template packed<W>(w.w_hh) + early * s.width * s.P, mine(rest * s.width / block));
+        if (s.projection)
+            pack_rows<T>(hr, 1, s.P, s.H, at.template packed<W>(w.w_hr), mine(s.h_width / block));
     }
     if (thread != 0) return;
     pack_bias(at);

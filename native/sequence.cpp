@@ -25,6 +25,7 @@ class WeightGradients {
           sums_(rows_, thread, threads),
           input_{s_.gates, s_.H, s_.width, {0, 1, 2, 3}},
           recurrent_(input_),
+          late_gate_{1, s_.H, s_.width, {2, 0, 0, 0}},
           projected_{1, s_.P, s_.h_width, {0, 0, 0, 0}},
           cell_{1, s_.H, s_.width, {0, 0, 0, 0}},
           early_{s_.peeping - 1, s_.H, s_.width, {0, 1, 0, 0}},
@@ -32,10 +33,11 @@ class WeightGradients {
           thread_(thread),
           threads_(threads) {
         recurrent_.row[s_.gates - 1] = s_.chains - 1;
+        if (s_.reset_before) recurrent_.gates = 2;
     }
 
     void clear() const {
-        each_weight([&](const Stack& stack, Index columns, Index total, int) {
+        each_weight([&](const Stack& stack, Index columns, Index total, T*) {
             sums_.clear_weight(stack, columns, total_ + total);
         });
         each_vector(
@@ -43,8 +45,8 @@ class WeightGradients {
     }
 
     void write() const {
-        each_weight([&](const Stack& stack, Index columns, Index total, int which) {
-            sums_.write_weight(stack, columns, total_ + total, static_cast<T*>(out(which)));
+        each_weight([&](const Stack& stack, Index columns, Index total, T* to) {
+            sums_.write_weight(stack, columns, total_ + total, to);
         });
         each_vector([&](const Stack& stack, Index total, void* to) {
             sums_.write_elements(stack, total_ + total, static_cast<T*>(to));
@@ -64,9 +66,11 @@ class WeightGradients {
         const Source<T> seen = tape(s_.drop ? call_.tape.seen : call_.tape.h);
         sums_.weight(input_, d_x, x, s_.I, total_ + layout_.w_ih);
         sums_.weight(recurrent_, d_h, seen, s_.P, total_ + layout_.w_hh);
+        if (s_.reset_before)
+            sums_.weight(late_gate_, d, ring(w.reset_h, s_.h_width), s_.P, total_ + layout_.w_hn);
         if (out(LONGSPAN_BIAS_IH) != nullptr) {
             sums_.elements(input_, d, total_ + layout_.bias_ih);
-            if (s_.gru) sums_.elements(recurrent_, d, total_ + layout_.bias_hh);
+            if (s_.chains > s_.gates) sums_.elements(recurrent_, d, total_ + layout_.bias_hh);
         }
         add_options(d);
         if (call_.gradients->x != nullptr) add_input(d_x);
@@ -80,7 +84,7 @@ class WeightGradients {
     T* total_;
     Rows rows_;
     Sums<T> sums_;
-    Stack input_, recurrent_, projected_, cell_, early_, late_;
+    Stack input_, recurrent_, late_gate_, projected_, cell_, early_, late_;
     int thread_, threads_;
 
     static Index* list_of(const Place<T>& at, int thread) {
@@ -94,9 +98,11 @@ class WeightGradients {
 
     template <class Do>
     void each_weight(Do act) const {
-        act(input_, s_.I, layout_.w_ih, LONGSPAN_WEIGHT_IH);
-        act(recurrent_, s_.P, layout_.w_hh, LONGSPAN_WEIGHT_HH);
-        if (s_.projection) act(projected_, s_.H, layout_.w_hr, LONGSPAN_WEIGHT_HR);
+        const auto to = [&](int which) { return static_cast<T*>(out(which)); };
+        act(input_, s_.I, layout_.w_ih, to(LONGSPAN_WEIGHT_IH));
+        act(recurrent_, s_.P, layout_.w_hh, to(LONGSPAN_WEIGHT_HH));
+        if (s_.reset_before) act(late_gate_, s_.P, layout_.w_hn, to(LONGSPAN_WEIGHT_HH) + 2 * s_.H * s_.P);
+        if (s_.projection) act(projected_, s_.H, layout_.w_hr, to(LONGSPAN_WEIGHT_HR));
     }
 
     template <class Do>
@@ -104,7 +110,7 @@ class WeightGradients {
         if (out(LONGSPAN_BIAS_IH) != nullptr) {
             act(input_, layout_.bias_ih, out(LONGSPAN_BIAS_IH));
             // One sum is the gradient of both, unless the GRU has another one for the product with h.
-            act(input_, s_.gru ? layout_.bias_hh : layout_.bias_ih, out(LONGSPAN_BIAS_HH));
+            act(input_, s_.chains > s_.gates ? layout_.bias_hh : layout_.bias_ih, out(LONGSPAN_BIAS_HH));
         }
         if (s_.norm) {
             act(input_, layout_.gain_ih, out(LONGSPAN_GAIN_IH));
@@ -210,6 +216,8 @@ void backward(const Call& call, int thread, int threads) {
 void run_forward(const Call& call, int thread, int threads) {
     if (call.problem->type == LONGSPAN_FLOAT64)
         forward<double>(call, thread, threads);
+    else if (call.problem->weights_type == LONGSPAN_BFLOAT16)
+        forward<float, Bfloat16>(call, thread, threads);
     else
         forward<float>(call, thread, threads);
 }

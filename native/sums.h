@@ -156,10 +156,15 @@ class Sums {
     void elements(const Stack& stack, const Source<T>& a, const Source<T>& b, const Index (&b_row)[4],
                   T* total) const {
         const Share mine = vectors(stack);
-        for (Index v = mine.from; v < mine.to; ++v) {
-            const Index gate = v * block / stack.width, unit = v * block % stack.width;
-            column_sum(a, stack.row[gate] * stack.width + unit, b, b_row[gate] * stack.width + unit,
-                       total + v * block);
+        const Index of_gate = stack.width / block;
+        for (Index v = mine.from; v < mine.to;) {
+            const Index gate = v / of_gate, unit = v % of_gate * block;
+            const Index a_at = stack.row[gate] * stack.width + unit, b_at = b_row[gate] * stack.width + unit;
+            const Index end = (gate + 1) * of_gate < mine.to ? (gate + 1) * of_gate : mine.to;
+            if (end - v >= 4)
+                column_sums<4>(a, a_at, b, b_at, total + v * block), v += 4;
+            else
+                column_sums<1>(a, a_at, b, b_at, total + v * block), v += 1;
         }
     }
 
@@ -236,15 +241,31 @@ class Sums {
         }
     }
 
-    void column_sum(const Source<T>& a, Index a_at, const Source<T>& b, Index b_at, T* total) const {
-        for (int k = 0; k < block; k += lanes<T>) {
+    // V blocks of columns side by side.
+    template <int V>
+    void column_sums(const Source<T>& a, Index a_at, const Source<T>& b, Index b_at, T* total) const {
+        constexpr int natives = V * block / lanes<T>, together = natives < 4 ? natives : 4;
+        for (int first = 0; first < natives; first += together) {
+            const Index at = first * lanes<T>;
             for (Index piece = rows_.pieces() - 1; piece >= 0; --piece) {
-                Vec<T> sum = splat<T>(0);
+                Vec<T> sum[together];
+                LONGSPAN_UNROLL
+                for (int k = 0; k < together; ++k) sum[k] = splat<T>(0);
                 for (Index row = rows_.start(piece); row < rows_.end(piece); ++row) {
-                    const Vec<T> value = load<T>(a.row(row) + a_at + k);
-                    sum = b.base == nullptr ? sum + value : fma(value, load<T>(b.row(row) + b_at + k), sum);
+                    const T* left = a.row(row) + a_at + at;
+                    const T* right = b.base == nullptr ? nullptr : b.row(row) + b_at + at;
+                    LONGSPAN_UNROLL
+                    for (int k = 0; k < together; ++k) {
+                        const Vec<T> value = load<T>(left + k * lanes<T>);
+                        sum[k] = right == nullptr ? sum[k] + value
+                                                  : fma(value, load<T>(right + k * lanes<T>), sum[k]);
+                    }
                 }
-                store<T>(total + k, load<T>(total + k) + sum);
+                LONGSPAN_UNROLL
+                for (int k = 0; k < together; ++k) {
+                    T* to = total + at + k * lanes<T>;
+                    store<T>(to, load<T>(to) + sum[k]);
+                }
             }
         }
     }

@@ -17,7 +17,6 @@ from longspan.bench.calls import Call
 from longspan.kernels.native_stepper import Stepper
 from longspan.nn import LSTM, using
 
-_SHARED = 256  # hidden units from which threads share a step
 BACKEND = sys.argv[1] if len(sys.argv) > 1 else None
 
 
@@ -39,8 +38,7 @@ def _sequence(problem: Problem, weights: dict[str, Tensor], x: Tensor) -> Ready:
 
 def _step(problem: Problem, weights: dict[str, Tensor], x: Tensor) -> Ready:
     torch.set_grad_enabled(False)
-    count = threads() if problem.hidden >= _SHARED else 1
-    stepper = Stepper(cells.build("lstm"), [weights[name] for name in WEIGHTS], threads=count)
+    stepper = Stepper(cells.build("lstm"), [weights[name] for name in WEIGHTS])
     if problem.kind == "checked":
         first, held = x[0], [stepper.start()]
 

@@ -21,20 +21,28 @@
 extern "C" {
 #endif
 
-#define LONGSPAN_ABI 2
+#define LONGSPAN_ABI 3
 #define LONGSPAN_API __attribute__((visibility("default")))
 
 enum longspan_cell { LONGSPAN_LSTM = 0, LONGSPAN_RNN = 1, LONGSPAN_GRU = 2 };
 
 enum longspan_type { LONGSPAN_FLOAT32 = 0, LONGSPAN_FLOAT64 = 1 };
 
+/* How packed matrices are kept: as `type` says, or rounded to bfloat16 (to nearest even) when they are
+ * packed. That halves what a step reads from memory. It is for float32 forward calls without a tape; arrays
+ * of the problem, vectors, states and sums stay float, and the results are those of the rounded matrices, to
+ * the bit. */
+enum longspan_weights_type { LONGSPAN_AS_TYPE = 0, LONGSPAN_BFLOAT16 = 1 };
+
 enum longspan_option {
-    LONGSPAN_PEEPHOLE = 1,    /* LSTM: weight_ch, gates in the order i f o */
-    LONGSPAN_COUPLED = 2,     /* LSTM: f = 1 - i; gates i g o */
-    LONGSPAN_NO_FORGET = 4,   /* LSTM: f = 1; gates i g o */
-    LONGSPAN_LAYER_NORM = 8,  /* LSTM: gain_ih gain_hh gain_c, and shift_c or NULL */
-    LONGSPAN_PROJECTION = 16, /* LSTM: weight_hr (P, H) */
-    LONGSPAN_RELU = 32        /* RNN: relu in place of tanh */
+    LONGSPAN_PEEPHOLE = 1,     /* LSTM: weight_ch, gates in the order i f o */
+    LONGSPAN_COUPLED = 2,      /* LSTM: f = 1 - i; gates i g o */
+    LONGSPAN_NO_FORGET = 4,    /* LSTM: f = 1; gates i g o */
+    LONGSPAN_LAYER_NORM = 8,   /* LSTM: gain_ih gain_hh gain_c, and shift_c or NULL */
+    LONGSPAN_PROJECTION = 16,  /* LSTM: weight_hr (P, H) */
+    LONGSPAN_RELU = 32,        /* RNN: relu in place of tanh */
+    LONGSPAN_RESET_BEFORE = 64 /* GRU: n = tanh(W_n x + U_n (r h) + b), as first published; without it r
+                                  multiplies U_n h + b */
 };
 
 enum longspan_status {
@@ -82,8 +90,9 @@ struct longspan_problem {
     int32_t threads;  /* at most this many, at least 1 */
     int32_t isa;      /* 0 the best one, 3 x86-64-v3, 4 x86-64-v4: for tests */
     int32_t packed; /* `work` holds the weights as a forward call of the same shape, without a reset of `work`
-                       since, has packed them: do not pack again; they must not have changed */
-    int32_t reserved;                            /* 0 */
+                       since, has packed them: do not pack again. Pointers to weights then only say which
+                       there are */
+    int32_t weights_type;                        /* enum longspan_weights_type */
     int64_t steps, batch, inputs, hidden, width; /* T B I H P */
     double cell_clip;                            /* 0: none */
 

@@ -59,7 +59,7 @@ struct LstmForward {
 template <class T>
 void lstm_forward(const LstmForm<T>& form, const LstmForward<T>& row, Units mine) {
     T* const gate = row.gates;
-    each_vector<T>(mine, [&](Index k) {
+    each_vector<T>(mine, [&](Index k) LONGSPAN_BODY {
         const Vec<T> c = load<T>(row.c + k);
         Vec<T> sum_i = load<T>(gate + k), sum_f = splat<T>(0);
         if (form.forget) sum_f = load<T>(gate + form.f() + k);
@@ -86,12 +86,12 @@ void lstm_forward(const LstmForm<T>& form, const LstmForward<T>& row, Units mine
     });
     // In a loop of its own: behind the gates of the same units it would wait for all of them.
     if (!form.norm)
-        each_vector<T>(mine, [&](Index k) {
+        each_vector<T>(mine, [&](Index k) LONGSPAN_BODY {
             store<T>(row.shown + k, load<T>(gate + form.o() + k) * tanh<T>(load<T>(row.new_c + k)));
         });
     if (!form.norm) return;
     normalise<T>(row.new_c, 1, form.units, form.width, row.shown);
-    each_vector<T>(form.width, [&](Index k) {
+    each_vector<T>(form.width, [&](Index k) LONGSPAN_BODY {
         const Vec<T> shown = fma(load<T>(form.gain + k), load<T>(row.shown + k), load<T>(form.shift + k));
         store<T>(row.shown + k, load<T>(gate + form.o() + k) * tanh<T>(shown));
     });
@@ -118,19 +118,19 @@ struct LstmBackward {
 template <class T>
 void lstm_shown_backward(const LstmForm<T>& form, const LstmBackward<T>& row) {
     const T scale = normalise<T>(row.new_c, 1, form.units, form.width, row.unit_c);
-    each_vector<T>(form.width, [&](Index k) {
+    each_vector<T>(form.width, [&](Index k) LONGSPAN_BODY {
         const Vec<T> shown = fma(load<T>(form.gain + k), load<T>(row.unit_c + k), load<T>(form.shift + k));
         const Vec<T> t = tanh<T>(shown), d = load<T>(row.shown + k) * load<T>(row.gates + form.o() + k);
         const Vec<T> d_shown = d * fma(-t, t, splat<T>(1));
         store<T>(row.d_unit_c + k, d_shown);
         store<T>(row.scratch + k, d_shown * load<T>(form.gain + k));
     });
-    normalise_backward<T>(row.unit_c, row.scratch, scale, 1, form.units, form.width, row.scratch);
-}
-
-template <class T>
-LONGSPAN_INLINE Vec<T> plus(Vec<T> value, const T* more, Index k) {
-    return more == nullptr ? value : value + load<T>(more + k);
+    const T* const results[1] = {row.unit_c};
+    const T scales[1] = {scale};
+    T* const to[1] = {row.scratch};
+    normalise_backward<T, 1>(
+        results, scales, 1, form.units, form.width, [&](int, Index k) { return load<T>(row.scratch + k); },
+        to);
 }
 
 template <class T>
@@ -139,14 +139,14 @@ void lstm_backward(const LstmForm<T>& form, const LstmBackward<T>& row, Units mi
     T* const out = row.d_sums;
     const Vec<T> one = splat<T>(1);
     if (form.norm || row.new_c != nullptr) {
-        each_vector<T>(mine, [&](Index k) {
+        each_vector<T>(mine, [&](Index k) LONGSPAN_BODY {
             const Vec<T> i = load<T>(gate + k), f = form.forget_gate(gate, k, i);
             store<T>(row.new_c + k,
                      form.cut(form.raw(i, f, load<T>(gate + form.g() + k), load<T>(row.c + k))));
         });
     }
     if (form.norm) lstm_shown_backward(form, row);
-    each_vector<T>(mine, [&](Index k) {
+    each_vector<T>(mine, [&](Index k) LONGSPAN_BODY {
         const Vec<T> c = load<T>(row.c + k), i = load<T>(gate + k), f = form.forget_gate(gate, k, i);
         const Vec<T> g = load<T>(gate + form.g() + k), o = load<T>(gate + form.o() + k);
         const Vec<T> raw = form.raw(i, f, g, c), c_new = form.cut(raw), d_h = load<T>(row.shown + k);

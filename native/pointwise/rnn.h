@@ -9,7 +9,7 @@ namespace longspan::LONGSPAN_ISA {
 // gates: the sum in, the activated gate out; pre: the sum, for record, or NULL.
 template <class T>
 void rnn_forward(bool relu, Units mine, T* gates, T* new_h, T* pre) {
-    each_vector<T>(mine, [&](Index k) {
+    each_vector<T>(mine, [&](Index k) LONGSPAN_BODY {
         const Vec<T> sum = load<T>(gates + k);
         const Vec<T> g = relu ? at_least(splat<T>(0), sum) : tanh<T>(sum);
         if (pre != nullptr) store<T>(pre + k, sum);
@@ -23,7 +23,7 @@ void rnn_forward(bool relu, Units mine, T* gates, T* new_h, T* pre) {
 template <class T>
 void rnn_backward(bool relu, Units mine, const T* gates, T* d_sums, const T* d_h, const T* d_gate,
                   const T* d_pre) {
-    each_vector<T>(mine, [&](Index k) {
+    each_vector<T>(mine, [&](Index k) LONGSPAN_BODY {
         const Vec<T> g = load<T>(gates + k);
         Vec<T> d = load<T>(d_h + k);
         if (d_gate != nullptr) d += load<T>(d_gate + k);

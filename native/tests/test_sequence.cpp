@@ -73,6 +73,41 @@ void chunks_are_the_whole() {
     CHECK(y == want.y && last.h == want.h && last.c == want.c, "chunks of 5");
 }
 
+// The nearer of the two neighbours, of two as near the one whose last bit is 0; distances are exact in
+// double.
+float to_bfloat16(float value) {
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, &value, sizeof bits);
+    const std::uint32_t below = bits & 0xffff0000u, above = below + 0x10000u;
+    float down = 0, up = 0;
+    std::memcpy(&down, &below, sizeof down), std::memcpy(&up, &above, sizeof up);
+    const double to_down = std::abs(static_cast<double>(value) - static_cast<double>(down));
+    const double to_up = std::abs(static_cast<double>(up) - static_cast<double>(value));
+    if (to_down == to_up) return (below & 0x10000u) == 0 ? down : up;
+    return to_down < to_up ? down : up;
+}
+
+void half_weights() {
+    const int best = longspan_isa();
+    const std::int64_t shapes[][4] = {{1, 1, 1, 1},   {3, 1, 5, 16},    {40, 1, 3, 17},   {4, 7, 1, 70},
+                                      {3, 13, 9, 80}, {7, 3, 280, 260}, {70, 1, 20, 200}, {2, 50, 17, 48}};
+    for (const auto& s : shapes) {
+        Numbers n(s[0], s[1], s[2], s[3], 5);
+        n.w_hh[0] = 1.0f + 1.0f / 256, n.w_ih[0] = 1.0f + 3.0f / 256;  // half-way, down and up
+        Numbers rounded = n;
+        for (auto* weights : {&rounded.w_ih, &rounded.w_hh})
+            for (float& weight : *weights) weight = to_bfloat16(weight);
+        CHECK(rounded.w_hh[0] == 1.0f && rounded.w_ih[0] == 1.0f + 4.0f / 256, "the test rounds to even");
+        const Outcome want = plain_loop(rounded);
+        longspan_problem p = problem_of(n);
+        p.weights_type = LONGSPAN_BFLOAT16;
+        for (p.isa = best == 4 ? 3 : best; p.isa <= best; ++p.isa)
+            for (p.threads = 1; p.threads <= 4; ++p.threads)
+                CHECK(forward(p) == want, "T %ld B %ld I %ld H %ld, %d threads, isa %d", s[0], s[1], s[2],
+                      s[3], p.threads, p.isa);
+    }
+}
+
 struct Gradient {
     std::vector<float> x, h, c, w_ih, w_hh, b_ih, b_hh;
     bool operator==(const Gradient& other) const = default;
@@ -155,6 +190,9 @@ void refusals() {
     CHECK(status([](P& p, R&) { p.threads = 0; }) == LONGSPAN_BAD_SHAPE, "no threads");
     CHECK(status([](P& p, R&) { p.cell = 9; }) == LONGSPAN_BAD_OPTION, "cell");
     CHECK(status([](P& p, R&) { p.options = 6; }) == LONGSPAN_BAD_OPTION, "coupled without forget gate");
+    CHECK(status([](P& p, R&) { p.weights_type = 2; }) == LONGSPAN_BAD_OPTION, "type of weights");
+    CHECK(status([](P& p, R&) { p.weights_type = p.type = 1; }) == LONGSPAN_BAD_OPTION, "half of a double");
+    CHECK(status([](P& p, R&) { p.weights_type = p.keep = 1; }) == LONGSPAN_BAD_OPTION, "half with a tape");
     CHECK(status([](P& p, R&) { p.zoneout[0] = std::nan(""); }) == LONGSPAN_BAD_OPTION, "rate");
     CHECK(status([](P& p, R&) { p.weights[1] = nullptr; }) == LONGSPAN_BAD_POINTER, "weight");
     CHECK(status([](P& p, R&) { p.weights[2] = nullptr; }) == LONGSPAN_BAD_POINTER, "one bias of two");
@@ -168,6 +206,7 @@ void refusals() {
 int main() {
     same_bits();
     chunks_are_the_whole();
+    half_weights();
     gradients();
     refusals();
     return verdict();

@@ -219,12 +219,12 @@ def padding_reaches_the_gradient(plan: Plan, args: Arguments) -> Result:
 
 @mutant
 def backward_direction_runs_forward(plan: Plan, args: Arguments) -> Result:
-    right = reference._loop
+    right = reference.loop
 
     def loop(*parts: Any, backward: bool) -> Any:
         return right(*parts, backward=False)
 
-    with mock.patch.object(reference, "_loop", loop):
+    with mock.patch.object(reference, "loop", loop):
         return reference.run(plan, args)
 
 

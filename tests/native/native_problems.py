@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from longspan import cells
-from longspan.kernels import native, native_direct, native_ops
+from longspan.kernels import native, native_call, native_ops
 from longspan.kernels.native_library import Running
 from longspan.kernels.plan import Arguments, Plan, Result
 
@@ -44,6 +44,8 @@ def sizes(draw: st.DrawFn, max_steps: int = 12, max_batch: int = 9, max_hidden: 
         options["cell_clip"] = draw(st.sampled_from((None, 0.7)))
     if cell == "rnn":
         options = {"nonlinearity": draw(st.sampled_from(("tanh", "relu")))}
+    if cell == "gru":
+        options = {name: draw(st.booleans()) for name in ("reset_after", "bias")}
     return Sizes(
         draw(st.integers(1, max_steps)),
         draw(st.integers(1, max_batch)),
@@ -108,7 +110,7 @@ def engine(threads: int = 1, isa: int = 0) -> Iterator[None]:
     # Torch keeps one thread: the barriers of its own pool spin for seconds where a processor is taken away.
     with (
         mock.patch.object(native_ops, "running", lambda: Running(threads, isa)),
-        mock.patch.object(native_direct, "running", lambda: Running(threads, isa)),
+        mock.patch.object(native_call, "running", lambda: Running(threads, isa)),
     ):
         yield
 

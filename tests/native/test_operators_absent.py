@@ -20,14 +20,16 @@ class Keep(logging.Handler):
         lines.append(record.getMessage())
 
 logging.getLogger("longspan").addHandler(Keep())
+from dataclasses import replace
 import torch
 import longspan.nn
-from longspan import nn
+from longspan import cells, nn
 from longspan.nn import explain, using
 
 assert lines == [], f"said at import: {lines}"
-other, x = nn.GRU(3, 5, reset_after=False), torch.randn(4, 2, 3)
-other(x)
+record = cells.register("other")(lambda: replace(cells.build("rnn"), name="other", options=()))()
+x = torch.randn(4, 2, 3)
+nn.Recurrent(record, 3, 5)(x)
 assert lines == [], f"said for a cell that the engine does not have: {lines}"
 layer = nn.LSTM(3, 5, peephole=True, zoneout=0.1)
 if "trace" in sys.argv:

@@ -107,7 +107,7 @@ def test_second_derivatives_are_those_of_finite_differences(place: int) -> None:
     assert torch.autograd.gradgradcheck(_function(plan, args), _leaves(args), fast_mode=True)
 
 
-@pytest.mark.parametrize("place", [7, 22, 45, 50])
+@pytest.mark.parametrize("place", [22, 50])
 def test_every_element_of_a_second_derivative_is_that_of_finite_differences(place: int) -> None:
     plan, args = _situation(place, *OPTION_SETS[place])
     args = args._replace(x=args.x[:, :1], state=tuple(part[:, :1] for part in args.state))
@@ -129,7 +129,7 @@ def _third(function: Callable[..., tuple[Tensor, ...]], leaves: tuple[Tensor, ..
     return [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, found, strict=True)]
 
 
-@pytest.mark.parametrize("place", [0, 15, 31, 40, 48, 51, 53])
+@pytest.mark.parametrize("place", [0, 31, 48, 53])
 def test_third_derivatives_are_those_of_the_loop(place: int) -> None:
     plan, args = _situation(place, *OPTION_SETS[place])
     leaves = _leaves(args)

@@ -24,6 +24,11 @@ def _both_builds() -> bool:
     return library().longspan_isa() == 4
 
 
+def _cotangents(name: str, like: Tensor) -> Tensor:
+    """Weights of the results in the loss."""
+    return torch.randn(like.shape, generator=torch.Generator().manual_seed(sum(name.encode())))
+
+
 def _spoiled(x: Tensor, seed: int) -> Tensor:
     """Some elements become infinite, NaN or denormal."""
     generator = torch.Generator().manual_seed(seed)
@@ -139,12 +144,7 @@ def test_threads_and_builds_change_no_bit_of_a_gradient(size: Sizes, threads: in
         generator = torch.Generator().manual_seed(size.seed)
         lengths = torch.randint(0, size.steps + 1, (size.batch,), generator=generator)
         plan, args = plan._replace(ragged=True), args._replace(lengths=lengths)
-
-    def cotangents(name: str, like: Tensor) -> Tensor:
-        own = torch.Generator().manual_seed(sum(name.encode()))
-        return torch.randn(like.shape, generator=own)
-
-    case = Problem(plan, args, cotangents)
+    case = Problem(plan, args, _cotangents)
     with engine():
         want = outputs_and_gradients(native.run, case)
     with engine(threads):
@@ -152,6 +152,23 @@ def test_threads_and_builds_change_no_bit_of_a_gradient(size: Sizes, threads: in
     if _both_builds():
         with engine(threads, isa=3):
             assert_same_bits(outputs_and_gradients(native.run, case), want)
+
+
+@settings(max_examples=25)
+@given(sizes(max_batch=3, max_hidden=300), st.integers(2, 3), st.booleans())
+def test_sharing_the_units_of_a_step_changes_no_bit_of_a_gradient(
+    size: Sizes, threads: int, plain: bool
+) -> None:
+    """Of plain cells, whose threads need their own units only, and with records, noise and resets."""
+    plan, args = problem(size._replace(hidden=max(size.hidden, 64 * threads), steps=size.steps + 40))
+    if plain:
+        plan = plan._replace(zoneout=(), record=(), resets=False, training=False)
+        args = args._replace(reset=None, reset_state=None)
+    case = Problem(plan, args, _cotangents)
+    with engine():
+        want = outputs_and_gradients(native.run, case)
+    with engine(threads):
+        assert_same_bits(outputs_and_gradients(native.run, case), want)
 
 
 @settings(max_examples=10)

@@ -19,7 +19,6 @@ from longspan.kernels.native_stepper import Stepper
 __all__ = ["bf16", "bound", "checked"]
 
 _STEPS = 8  # that the gate takes
-_SHARED = 256  # hidden units from which threads share a step
 _HALF = 2.0  # times the error of eager torch in the same half precision
 State = tuple[Tensor, Tensor]
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
@@ -32,13 +31,12 @@ def _problem(sizes: Sizes) -> tuple[nn.LSTMCell, Tensor]:
         return nn.LSTMCell(sizes.I, sizes.H), torch.randn(_STEPS, 1, sizes.I)
 
 
-def _stepper(cell: nn.LSTMCell, sizes: Sizes) -> Stepper:
+def _stepper(cell: nn.LSTMCell) -> Stepper:
     try:
         library()
     except NativeError as error:
         raise UnavailableError(str(error)) from error
-    threads = torch.get_num_threads() if sizes.H >= _SHARED else 1
-    return Stepper(cells.build("lstm"), list(cell.parameters()), threads=threads)
+    return Stepper(cells.build("lstm"), list(cell.parameters()))
 
 
 def _walk(step: Step, xs: Tensor, state: State) -> dict[str, Tensor]:
@@ -130,14 +128,14 @@ def bound(sizes: Sizes) -> Case:
     """``Stepper.step()`` on bound buffers."""
     cell, xs = _problem(sizes)
     truth = _truth(cell, xs, sizes)
-    ours = _bound_side("longspan", _stepper(cell, sizes), xs, truth, tolerance=OURS, backend="stepper")
+    ours = _bound_side("longspan", _stepper(cell), xs, truth, tolerance=OURS, backend="stepper")
     return Case(ours, tuple(_torch_sides(cell, xs, sizes, truth)), sizes.flops)
 
 
 def checked(sizes: Sizes) -> Case:
     """The stepper called with tensors: checks, a new output and a new state at every step."""
     cell, xs = _problem(sizes)
-    truth, stepper = _truth(cell, xs, sizes), _stepper(cell, sizes)
+    truth, stepper = _truth(cell, xs, sizes), _stepper(cell)
 
     def step(x: Tensor, state: State) -> tuple[Tensor, State]:
         y, (h, c) = stepper(x, state)
@@ -155,13 +153,13 @@ def bf16(sizes: Sizes) -> Case:
     float64 result of the unrounded weights. Both errors are in the case's facts.
     """
     cell, xs = _problem(sizes)
-    truth, full = _truth(cell, xs, sizes), _stepper(cell, sizes)
+    truth, full = _truth(cell, xs, sizes), _stepper(cell)
     rounded = nn.LSTMCell(sizes.I, sizes.H, dtype=torch.bfloat16)
     rounded.load_state_dict(cell.state_dict())
     eager = _walk(_cell_step(rounded), xs.bfloat16(), _zeros(sizes, 1, dtype=torch.bfloat16))
     error = max(relative_error(eager[name], right) for name, right in truth().items())
     try:
-        half = _stepper(rounded, sizes)
+        half = _stepper(rounded)
     except InputError as refusal:
         raise UnavailableError(str(refusal)) from refusal
     ours = _bound_side("longspan", half, xs, truth, tolerance=_HALF * error, backend="stepper")

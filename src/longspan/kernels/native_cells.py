@@ -76,8 +76,6 @@ def unknown(cell: Cell) -> str | None:
     """None, or why the engine does not have this cell."""
     if cell.name not in _CELLS:
         return f"the native engine has no {cell.label}"
-    if cell.name == "gru" and not dict(cell.options)["reset_after"]:
-        return "the native engine has the GRU with the reset after the product only"
     return None
 
 
@@ -89,6 +87,8 @@ def engine_options(cell: Cell) -> int:
         bits |= 4
     if given.get("nonlinearity") == "relu":
         bits |= 32
+    if given.get("reset_after") is False:
+        bits |= 64
     return bits
 
 

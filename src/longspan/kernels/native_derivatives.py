@@ -43,7 +43,7 @@ _LSTM, _RNN, _GRU = 0, 1, 2
 _C = 9  # place of the record of c
 # Bits of the header's options.
 _FLAGS = {"peephole": 1, "coupled": 2, "layer_norm": 8, "projection": 16}
-_NO_FORGET, _RELU = 4, 32
+_NO_FORGET, _RELU, _RESET_BEFORE = 4, 32, 64
 _RESULTS = ("y", "h", "c", "records")
 
 
@@ -111,7 +111,7 @@ def cell_of(cell: int, options: int, present: int, clip: float) -> Cell:
     if cell == _RNN:
         return cells.build("rnn", nonlinearity="relu" if options & _RELU else "tanh", bias=bias)
     if cell == _GRU:
-        return cells.build("gru", bias=bias)
+        return cells.build("gru", reset_after=not options & _RESET_BEFORE, bias=bias)
     if cell != _LSTM:
         raise InputError(f"the native engine: expected cell {_LSTM}, {_RNN} or {_GRU}, got {cell}")
     flags = {name: bool(options & bit) for name, bit in _FLAGS.items()}
@@ -159,10 +159,10 @@ def _run(side: Side, operands: _Operands, values: Named) -> Named:
         holds(plan, args, side.layer, side.direction, T),
     )
     starts = _starts(operands, side, valid)
-    trace, final = reference._loop(
+    trace, final = reference.loop(
         plan, x, state, values, noise, valid, (starts, fresh), backward=side.direction == 1
     )
-    over = {n: reference._over_time(trace[n], x.new_zeros(T, B, plan.state_width(n)), valid) for n in trace}
+    over = {n: reference.over_time(trace[n], x.new_zeros(T, B, plan.state_width(n)), valid) for n in trace}
     records = [over[name].transpose(0, 1) for name in names]
     return {
         "y": over["h"],

@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from longspan.core.errors import InputError
+from longspan.kernels import native_buffers
 from longspan.kernels.masks import dropout_factor
-from longspan.kernels.native_cells import facts_of, record_place
-from longspan.kernels.native_library import Gradients, Problem, Results, Running, checked, library, running
+from longspan.kernels.native_call import Call
+from longspan.kernels.native_cells import record_place
+from longspan.kernels.native_library import Gradients, Results, checked, library
 from longspan.kernels.native_stack import run_operators
 from longspan.kernels.plan import Arguments, Plan, Result
 
 __all__ = ["goes_direct", "run_direct"]
 
-_TYPES = {torch.float32: 0, torch.float64: 1}
 _PLAIN = (Tensor, torch.nn.Parameter)
 
 
@@ -63,118 +62,6 @@ def _floating(args: Arguments) -> tuple[Tensor, ...]:
     return (args.x, *args.state, *(args.reset_state or ()), *args.weights)
 
 
-class _Side(NamedTuple):
-    """What is the same in every call of these sizes.
-
-    Attributes:
-        problem: the bytes of a ``Problem`` without addresses.
-        tape, work: elements of the two buffers.
-    """
-
-    problem: bytes
-    tape: int
-    work: int
-
-
-@lru_cache(4096)
-def _side(
-    plan: Plan,
-    layer: int,
-    direction: int,
-    sizes: tuple[int, int, int],
-    how: Running,
-    keep: bool,
-    backward: bool,
-) -> _Side:
-    facts, zoneout = facts_of(plan.cell), (*plan.zoneout, 0.0, 0.0)
-    problem = Problem(
-        cell=facts.code, options=facts.options, type=_TYPES[plan.dtype], training=plan.training,
-        reverse=direction, keep=keep, threads=how.threads, isa=how.isa, steps=sizes[0], batch=sizes[1],
-        inputs=sizes[2], hidden=plan.hidden_size, width=plan.state_width("h"), layer=layer,
-        cell_clip=facts.cell_clip, direction=direction,
-        recurrent_dropout=plan.recurrent_dropout if plan.training else 0.0,
-    )  # fmt: skip
-    for which in range(len(plan.cell.states)):
-        problem.zoneout[which] = zoneout[which]
-    tape, work = ctypes.c_int64(), ctypes.c_int64()
-    checked(library().longspan_sizes(ctypes.byref(problem), backward, ctypes.byref(tape), ctypes.byref(work)))
-    size = plan.dtype.itemsize
-    return _Side(bytes(problem), tape.value // size, work.value // size)
-
-
-class _Call:
-    """Tensors of a call, dense and held, and where everything lies in them."""
-
-    def __init__(self, plan: Plan, args: Arguments) -> None:
-        self.plan, self.args = plan, args
-        self.time, self.batch = (1, 0) if plan.batch_first else (0, 1)
-        self.x = args.x if args.x.stride(2) == 1 else args.x.contiguous()
-        self.steps, self.sequences = self.x.shape[self.time], self.x.shape[self.batch]
-        self.directions = 1 + plan.bidirectional
-        self.state = [part.contiguous() for part in args.state]
-        self.widths = [part.shape[2] for part in args.state]
-        self.weights = [weight.contiguous() for weight in args.weights]
-        self.lengths = None if args.lengths is None else args.lengths.contiguous()
-        self.sample_ids = None if args.sample_ids is None else args.sample_ids.contiguous()
-        self.fresh = [part.contiguous() for part in args.reset_state or ()]
-        self.places = facts_of(plan.cell).places
-        self.size = plan.dtype.itemsize
-        self.running = running()
-
-    def sides(self) -> Iterator[tuple[int, int, int]]:
-        """Layer, direction, and their place among all sides."""
-        for place in range(self.plan.num_layers * self.directions):
-            yield place // self.directions, place % self.directions, place
-
-    def problem(self, place: int, x: Tensor, *, keep: bool, backward: bool) -> tuple[Problem, _Side]:
-        """The problem of one side, apart from tape and work space."""
-        layer, direction = divmod(place, self.directions)
-        sizes = (self.steps, self.sequences, x.shape[2])
-        side = _side(self.plan, layer, direction, sizes, self.running, keep, backward)
-        made, args = Problem.from_buffer_copy(side.problem), self.args
-        made.x, made.x_time, made.x_batch = x.data_ptr(), x.stride(self.time), x.stride(self.batch)
-        state, row = made.state, place * self.sequences * self.size
-        for which, part in enumerate(self.state):
-            state[which] = part.data_ptr() + row * self.widths[which]
-        weights, first = made.weights, place * len(self.places)
-        for number, to in enumerate(self.places, first):
-            weights[to] = self.weights[number].data_ptr()
-        if self.lengths is not None:
-            made.lengths = self.lengths.data_ptr()
-        if args.reset is not None:
-            made.reset = args.reset.data_ptr()
-            made.reset_time, made.reset_batch = args.reset.stride(self.time), args.reset.stride(self.batch)
-            for which, part in enumerate(self.fresh):
-                made.fresh[which] = part.data_ptr() + place * self.widths[which] * self.size
-        if self.plan.draws:
-            self._key(made)
-        return made, side
-
-    def _key(self, made: Problem) -> None:
-        if self.args.seed is None:
-            raise InputError(
-                "random masks: expected a seed, got None; call kernels through dispatch.run, which draws one"
-            )
-        made.seed = int(self.args.seed)
-        if self.args.first_step is not None:
-            made.first_step = int(self.args.first_step)
-        if self.sample_ids is not None:
-            made.sample_ids = self.sample_ids.data_ptr()
-
-    def empty(self, *shape: int) -> Tensor:
-        return torch.empty(shape, dtype=self.plan.dtype)
-
-    def rows(self, width: int) -> Tensor:
-        """Empty, of the layout of the input."""
-        if self.plan.batch_first:
-            return self.empty(self.sequences, self.steps, width)
-        return self.empty(self.steps, self.sequences, width)
-
-    def sides_of(self, *shape: int) -> Tensor:
-        """Empty, (L·D, ...)."""
-        return self.empty(self.plan.num_layers * self.directions, *shape)
-
-
 class _Pass(NamedTuple):
     """What a forward pass found: results, and what the backward pass reads.
 
@@ -195,7 +82,7 @@ class _Pass(NamedTuple):
     factors: list[Tensor]
 
 
-def _forward(call: _Call, *, keep: bool) -> _Pass:
+def _forward(call: Call, *, keep: bool) -> _Pass:
     plan, width, size = call.plan, call.widths[0], call.size
     finals = tuple(call.sides_of(call.sequences, each) for each in call.widths)
     records = tuple(
@@ -211,7 +98,7 @@ def _forward(call: _Call, *, keep: bool) -> _Pass:
                 x = _between(call, layer - 1, y, found)
             y = call.rows(call.directions * width)
         problem, side = call.problem(place, x, keep=keep, backward=False)
-        tape, work = call.empty(side.tape), call.empty(side.work)
+        tape, work = native_buffers.take(side.tape, call.plan.dtype), call.empty(side.work)
         problem.tape, problem.tape_bytes = tape.data_ptr(), side.tape * size
         problem.work, problem.work_bytes = work.data_ptr(), side.work * size
         out = Results(y=y.data_ptr() + direction * width * size)
@@ -223,10 +110,12 @@ def _forward(call: _Call, *, keep: bool) -> _Pass:
         checked(run(ctypes.byref(problem), ctypes.byref(out)))
         if keep:
             found.tapes.append(tape)
+        else:
+            native_buffers.give(tape)
     return found._replace(y=y)
 
 
-def _between(call: _Call, layer: int, y: Tensor, found: _Pass) -> Tensor:
+def _between(call: Call, layer: int, y: Tensor, found: _Pass) -> Tensor:
     """The input of the next layer: the output of this one, dropped out of where the plan says so."""
     if call.plan.drops_between_layers:
         time_major = y.transpose(0, 1) if call.plan.batch_first else y
@@ -255,7 +144,7 @@ class _Found(NamedTuple):
     weights: list[Tensor]
 
 
-def _backward(call: _Call, kept: _Pass, wanted: _Wanted, *, wants_x: bool) -> _Found:
+def _backward(call: Call, kept: _Pass, wanted: _Wanted, *, wants_x: bool) -> _Found:
     weights = [torch.empty_like(weight) for weight in call.weights]
     states = [call.sides_of(call.sequences, width) for width in call.widths]
     fresh = [call.sides_of(call.sequences, width) for width in call.widths] if call.fresh else []
@@ -293,7 +182,7 @@ def _backward(call: _Call, kept: _Pass, wanted: _Wanted, *, wants_x: bool) -> _F
     return _Found(d_y if wants_x else None, states, [part.sum(1) for part in fresh], weights)
 
 
-def _enter(into: Gradients, call: _Call, place: int, wanted: _Wanted, places: Sequence[int]) -> None:
+def _enter(into: Gradients, call: Call, place: int, wanted: _Wanted, places: Sequence[int]) -> None:
     """Gradients to the final states and the records of one side."""
     for which, part in enumerate(wanted.state):
         if part is not None:
@@ -327,7 +216,7 @@ class _Stack(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, plan: Plan, others: _Others, *floating: Tensor) -> Any:
-        call = _Call(plan, _arguments(plan, floating, others))
+        call = Call(plan, _arguments(plan, floating, others))
         found = _forward(call, keep=True)
         ctx.plan, ctx.counts = plan, (len(floating), len(found.tapes), len(found.inputs), len(found.factors))
         ctx.set_materialize_grads(False)
@@ -345,7 +234,7 @@ class _Stack(torch.autograd.Function):
         needed = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled() or _intercepted():
             return (None, None, *_derive_again(ctx.plan, floating, _Others(*others), needed, given))
-        call = _Call(ctx.plan, args)
+        call = Call(ctx.plan, args)
         states = len(call.state)
         given = tuple(None if part is None else part.resolve_neg() for part in given)
         d_y = given[0] if given[0] is None or given[0].stride(2) == 1 else given[0].contiguous()
@@ -353,6 +242,9 @@ class _Stack(torch.autograd.Function):
         kept = _Pass(call.x, (), (), list(tapes), list(inputs), list(factors))
         wanted = _Wanted(d_y, others_in[:states], others_in[states:])
         found = _backward(call, kept, wanted, wants_x=needed[0])
+        if not torch._C._autograd._get_current_graph_task_keep_graph():
+            for tape in tapes:
+                native_buffers.give(tape)
         every = (found.x, *found.state, *found.fresh, *found.weights)
         return (None, None, *(part if need else None for part, need in zip(every, needed, strict=True)))
 
@@ -370,8 +262,7 @@ def _derive_again(
     """
     with torch.enable_grad():
         floating = [
-            part.view_as(part).requires_grad_(need) if need else part.detach()
-            for part, need in zip(floating, needed, strict=True)
+            part.view_as(part) if need else part.detach() for part, need in zip(floating, needed, strict=True)
         ]
         found = run_operators(plan, _arguments(plan, floating, others))
     again = torch.is_grad_enabled()
@@ -401,7 +292,7 @@ def run_direct(plan: Plan, args: Arguments) -> Result:
         others = _Others(args.lengths, args.reset, args.seed, args.sample_ids, args.first_step)
         y, *rest = _apply(plan, others, *floating)
     else:
-        found = _forward(_Call(plan, args), keep=False)
+        found = _forward(Call(plan, args), keep=False)
         y, rest = found.y, [*found.state, *found.records]
     states = len(plan.cell.states)
     return Result(y, tuple(rest[:states]), dict(zip(plan.record, rest[states:], strict=True)))

@@ -36,7 +36,7 @@ __all__ = [
     "running",
 ]
 
-ABI = 2
+ABI = 3
 WEIGHTS = (
     "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_ch",
     "gain_ih", "gain_hh", "gain_c", "shift_c",
@@ -73,7 +73,7 @@ class Problem(Structure):
                 "threads",
                 "isa",
                 "packed",
-                "reserved",
+                "weights_type",
             )
         ),
         *((name, c_int64) for name in ("steps", "batch", "inputs", "hidden", "width")),

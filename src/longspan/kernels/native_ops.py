@@ -31,7 +31,7 @@ from longspan.kernels.native_library import (
 __all__ = ["Side", "run_side"]
 
 _LSTM, _RNN, _GRU = 0, 1, 2
-_COUPLED, _NO_FORGET, _LAYER_NORM, _PROJECTION = 2, 4, 8, 16
+_COUPLED, _NO_FORGET, _LAYER_NORM, _PROJECTION, _RESET_BEFORE = 2, 4, 8, 16, 64
 _TYPES = {torch.float32: 0, torch.float64: 1}
 
 
@@ -126,7 +126,7 @@ def _tape_elements(inputs: _Inputs, side: Side) -> int:
     T, B = inputs.x.shape[0], inputs.x.shape[1]
     H, P = inputs.weights[1].shape[0] // _gates(side), inputs.h.shape[1]
     width, h_width, gates = _pad(H), _pad(P), _gates(side)
-    chains = 4 if side.cell == _GRU else gates
+    chains = 4 if side.cell == _GRU and not side.options & _RESET_BEFORE else gates
     if not side.keep:
         return 0
     total = T * B * chains * width + (T + 1) * B * h_width

@@ -14,7 +14,7 @@ from longspan.cells.base import Params, State, StepNoise
 from longspan.kernels.masks import Hold, dropout_factor, holds, recurrent_factor
 from longspan.kernels.plan import Arguments, Plan, Result
 
-__all__ = ["run", "supports"]
+__all__ = ["loop", "over_time", "run", "supports"]
 
 
 def supports(plan: Plan) -> str | None:  # noqa: ARG001 (every kernel is asked in the same way)
@@ -84,10 +84,10 @@ def _run_side(
         reset = starts.unsqueeze(-1)  # (T, B, 1)
     drop = recurrent_factor(plan, args, layer, side, dtype)
     held = holds(plan, args, layer, side, x.shape[0])
-    trace, state = _loop(plan, x, state, params, (drop, held), valid, (reset, fresh), backward=side == 1)
+    trace, state = loop(plan, x, state, params, (drop, held), valid, (reset, fresh), backward=side == 1)
     shape = (x.shape[0], x.shape[1])
     found = {
-        name: _over_time(trace[name], x.new_zeros(*shape, plan.state_width(name)), valid) for name in trace
+        name: over_time(trace[name], x.new_zeros(*shape, plan.state_width(name)), valid) for name in trace
     }
     return found["h"], state, found
 
@@ -102,13 +102,13 @@ def _fresh(args: Arguments, place: int, state: State) -> State:
     )
 
 
-def _over_time(steps: list[Tensor], nothing: Tensor, valid: Tensor | None) -> Tensor:
+def over_time(steps: list[Tensor], nothing: Tensor, valid: Tensor | None) -> Tensor:
     """The steps as one (T, B, width), zero past the end of a sequence."""
     whole = torch.stack(steps) if steps else nothing
     return whole if valid is None else torch.where(valid, whole, torch.zeros_like(whole))
 
 
-def _loop(
+def loop(
     plan: Plan,
     x: Tensor,
     state: State,

@@ -47,6 +47,10 @@ class Encoder(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} must define forward(x, lengths, state)")
 
+    def last(self, y: Tensor, state: Any) -> Tensor:  # noqa: ARG002 (for encoders whose state says it)
+        """What a call without ``lengths`` gave for the last step: (B, output_size)."""
+        return y[:, -1]
+
 
 class RecurrentEncoder(Encoder):
     """A recurrent layer as an encoder.
@@ -67,6 +71,13 @@ class RecurrentEncoder(Encoder):
         """Read sequences with the layer."""
         y, state = self.layer(x, state, lengths=lengths)
         return y, state
+
+    def last(self, y: Tensor, state: Any) -> Tensor:
+        """The final h, whose gradient is a row and not a whole output of zeros."""
+        if self.layer.bidirectional:
+            return super().last(y, state)
+        h: Tensor = state[0] if isinstance(state, tuple) else state
+        return h[-1]
 
 
 class Builder(Protocol):

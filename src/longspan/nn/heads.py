@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -70,6 +71,12 @@ class Head(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define sample(parameters, scale, draws)")
 
 
+@lru_cache(64)
+def _tilt(levels: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """2 q - 1 of every level; made once, since a step of a small network has no time for it."""
+    return torch.tensor([2 * level - 1 for level in levels], dtype=dtype, device=device)
+
+
 class QuantileHead(Head):
     """Quantiles at fixed levels, learned by the pinball loss (Koenker & Bassett, Econometrica 1978).
 
@@ -91,9 +98,10 @@ class QuantileHead(Head):
 
     def loss(self, parameters: Tensor, target: Tensor, scale: Tensor) -> Tensor:  # noqa: ARG002 - heads share one form
         """The pinball loss, mean over the levels."""
-        levels = parameters.new_tensor(self.levels)
         error = target[..., None] - parameters
-        return torch.maximum(levels * error, (levels - 1) * error).mean(-1)
+        # max(q e, (q - 1) e) = (|e| + (2 q - 1) e) / 2, whose gradient takes half as many operations.
+        tilted = error.abs() + _tilt(self.levels, error.dtype, error.device) * error
+        return 0.5 * tilted.mean(-1)
 
     def quantiles(self, parameters: Array, levels: Sequence[float], scale: Array) -> Array:  # noqa: ARG002
         """Read off the piecewise linear quantile function."""

@@ -1,0 +1,56 @@
+// Which sequences a thread takes, which of them go through time side by side, and what follows their ends.
+#pragma once
+
+#include "pack.h"
+
+namespace longspan::LONGSPAN_ISA {
+
+// Sequences that go through time together.
+struct Group {
+    Index place[most_rows];
+    Index count = 0;
+};
+
+// Everything past the end of a sequence is zero.
+template <class T>
+void clear_padding(const Call& call, Index place) {
+    const longspan_problem& p = *call.problem;
+    const longspan_results& out = *call.results;
+    const Index n = call.order[place];
+    for (Index t = call.length[place]; t < p.steps; ++t) {
+        clear(static_cast<T*>(out.y) + t * out.y_time + n * out.y_batch, p.width);
+        for (int which = 0; which < LONGSPAN_RECORDS; ++which) {
+            const Index width = which == LONGSPAN_RECORD_H ? p.width : p.hidden;
+            if (out.record[which] != nullptr)
+                clear(static_cast<T*>(out.record[which]) + (n * p.steps + t) * width, width);
+        }
+    }
+}
+
+// Sequences of one thread: neighbours, so that threads write to memory of their own, and about as many steps
+// for each.
+LONGSPAN_INLINE Share sequences_of(const Call& call, int thread, int threads) {
+    const Index batch = call.problem->batch;
+    if (call.problem->lengths == nullptr) return share(batch, thread, threads);
+    const auto boundary = [&](int number) {
+        const Index wanted = call.real * number / threads;
+        Index place = 0;
+        for (Index steps = 0; place < batch && steps < wanted; ++place) steps += call.length[place];
+        return number == threads ? batch : place;
+    };
+    return {boundary(thread), boundary(thread + 1)};
+}
+
+// Calls run(group) for sequences [mine.from, mine.to) in groups of about the same size.
+template <class Run>
+void each_group(Share mine, Run run) {
+    const Index count = mine.to - mine.from, groups = (count + most_rows - 1) / most_rows;
+    for (Index number = 0; number < groups; ++number) {
+        Group group;
+        for (Index k = count * number / groups; k < count * (number + 1) / groups; ++k)
+            group.place[group.count++] = mine.from + k;
+        run(group);
+    }
+}
+
+}  // namespace longspan::LONGSPAN_ISA
