@@ -181,7 +181,8 @@ void share_of_job(void* context, int share, int shares) {
     job.run(*job.call, share, shares);
 }
 
-constexpr double thread_us = 8.0;        // of work that are worth waking a thread
+constexpr double sequences_us = 45.0;    // of work that are worth a thread with sequences of its own,
+constexpr double units_us = 8.0;         // or one that shares the units of every step
 constexpr double flops_per_us = 2.4e5;   // of one thread
 constexpr double bytes_per_us = 1.5e5;   // of weights that do not stay in the nearest cache
 constexpr Index unit_sharing_from = 96;  // H below which a meeting a step costs more than it saves
@@ -206,10 +207,12 @@ int shares_of(const Call& call) {
     const double weights = static_cast<double>(s.gates * s.H * (s.I + s.P));
     const double bytes = weights * static_cast<double>(element_of_weights(p) * p.steps);
     const double us = 2.0 * weights * static_cast<double>(call.real) / flops_per_us + bytes / bytes_per_us;
-    const int shares =
-        std::clamp(static_cast<int>(std::min(us / thread_us, 1e6)), 1, static_cast<int>(p.threads));
-    const bool shared = p.batch >= shares || by_units(call, shares);
-    return shared ? shares : static_cast<int>(std::max<Index>(p.batch, 1));
+    const auto worth = [&](double least) {
+        return std::clamp(static_cast<int>(std::min(us / least, 1e6)), 1, static_cast<int>(p.threads));
+    };
+    const int shares = worth(units_us);
+    if (by_units(call, shares)) return shares;
+    return std::min(worth(sequences_us), static_cast<int>(std::max<Index>(p.batch, 1)));
 }
 
 // All threads at the same time, since they meet; one alone where others have the pool.

@@ -19,7 +19,15 @@ from longspan.evaluation.backtest import Backtest, Method, ensemble
 from longspan.metrics.arrays import actual_values, increasing_levels
 from longspan.metrics.quantiles import central_pairs
 
-__all__ = ["Calibration", "apply", "calibrate", "calibrated", "calibration_of", "needed"]
+__all__ = [
+    "Calibration",
+    "apply",
+    "calibrate",
+    "calibrated",
+    "calibrated_earlier",
+    "calibration_of",
+    "needed",
+]
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.int64]
@@ -200,6 +208,19 @@ def calibration_of(backtest: Backtest, *, every: bool, together: bool) -> Calibr
     rows = np.ones(len(backtest.actual), dtype=bool) if every else backtest.calibrates
     values = np.stack(quantiles)[:, rows]
     return calibrate(backtest.actual[rows], values, backtest.levels, backtest.blocks[rows])
+
+
+def calibrated_earlier(backtest: Backtest, *, together: bool) -> tuple[Backtest, Calibration | None]:
+    """The backtest with intervals as a forecast has them: calibrated on the earlier origins.
+
+    Returns:
+        The backtest and what calibrated it; as it was, and None, for point forecasts and where no origin
+        calibrates.
+    """
+    if not backtest.calibrates.any() or any(each.quantiles is None for each in backtest.model):
+        return backtest, None
+    found = calibration_of(backtest, every=False, together=together)
+    return calibrated(backtest, found), found
 
 
 def calibrated(backtest: Backtest, calibration: Calibration) -> Backtest:

@@ -177,6 +177,6 @@ def mean_loss(forecaster: nn.Module, inputs: Inputs) -> Tensor:
     """The loss of a `Forecaster`'s head, mean over the known targets of the batch."""
     head = cast(Forecaster, forecaster).head
     known = ~torch.isnan(inputs.target)
-    target = torch.where(known, inputs.target, 0.0)
+    target = torch.nan_to_num(inputs.target, nan=0.0)
     losses = head.loss(forecaster(inputs), target, inputs.scale)
     return (losses * known).sum() / known.sum().clamp(min=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longspan.evaluation.backtest import by_horizon, score_table
+from longspan.evaluation.conformal import calibrated_earlier
 
 if TYPE_CHECKING:
     from longspan.data.panel import Panel
@@ -55,7 +56,7 @@ def _backtest(course: Course, asked: Asked, made: Made) -> dict[str, Any]:
     verdict = made.verdict.to_json()
     if made.tested is None:
         return {"verdict": verdict, "reason": course.origins.reason, "notes": []}
-    backtest = made.tested.backtest
+    backtest, _ = calibrated_earlier(made.tested.backtest, together=asked.ensemble)
     origins = course.origins
     return {
         "verdict": verdict,

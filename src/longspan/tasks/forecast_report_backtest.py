@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longspan.evaluation.backtest import Backtest, Method, ScoreRow, by_horizon, ensemble, score_table
-from longspan.evaluation.conformal import calibrated, calibration_of
+from longspan.evaluation.conformal import calibrated_earlier
 from longspan.metrics.quantiles import central_coverage
 from longspan.report.figures import Score, scores_chart
 from longspan.report.page import Block, Cell, Notes, Paragraph, Section, Table, number
@@ -45,16 +45,18 @@ class Examined:
     together: bool = False
 
     @cached_property
+    def _earlier(self) -> tuple[Backtest, Calibration | None]:
+        return calibrated_earlier(self.own, together=self.together)
+
+    @property
     def calibration(self) -> Calibration | None:
         """What the earlier origins teach; None for point forecasts, and without earlier origins."""
-        if not self.own.calibrates.any() or any(each.quantiles is None for each in self.own.model):
-            return None
-        return calibration_of(self.own, every=False, together=self.together)
+        return self._earlier[1]
 
-    @cached_property
+    @property
     def mended(self) -> Backtest:
         """With intervals as the forecast has them: calibrated on the earlier origins, where that could be."""
-        return self.own if self.calibration is None else calibrated(self.own, self.calibration)
+        return self._earlier[0]
 
     @cached_property
     def changed(self) -> bool:

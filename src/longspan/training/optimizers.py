@@ -26,11 +26,14 @@ def make_optimizer(module: nn.Module, settings: Settings) -> Optimizer:
     trainable = [p for p in module.parameters() if p.requires_grad]
     if not trainable:
         raise InputError("module: expected parameters to train, got none that requires a gradient")
+    decayed = [p for p in trainable if p.ndim >= 2 and settings.weight_decay > 0]
+    others = [p for p in trainable if p.ndim < 2 or settings.weight_decay == 0]
+    # One group where one will do: each costs its share of a small step.
     groups = [
-        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+        {"params": params, "weight_decay": decay}
+        for params, decay in ((decayed, settings.weight_decay), (others, 0.0))
+        if params
     ]
-    groups = [group for group in groups if group["params"]]
     fused = all(p.device.type in _FUSED and p.is_floating_point() for p in trainable)
     options: dict[str, Any] = {"lr": settings.learning_rate, "fused": fused, "foreach": not fused}
     match settings.optimizer:
