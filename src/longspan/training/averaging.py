@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from longspan.training.flat import Flat
+
 __all__ = ["Average"]
 
 
@@ -21,19 +23,27 @@ class Average:
     Args:
         module: its parameters are read, and swapped by `swapped_in`.
         decay: in (0, 1).
+        flat: what of it is trained.
+
+    Attributes:
+        weights: name → the average of each floating-point parameter.
     """
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.decay = decay
+    def __init__(self, module: nn.Module, decay: float, flat: Flat) -> None:
+        self.decay, self._trained = decay, flat.parameters
         self._parameters = {n: p for n, p in module.named_parameters() if p.is_floating_point()}
-        self.weights = {name: p.detach().clone() for name, p in self._parameters.items()}
+        self._averages, views = flat.copies()
+        self.weights = {
+            name: views[id(p)] if id(p) in views else p.detach().clone()
+            for name, p in self._parameters.items()
+        }
 
     @torch.no_grad()
     def update(self, steps: int) -> None:
         """Take in the weights as they are after `steps` steps."""
         decay = min(self.decay, (1 + steps) / (10 + steps))
         # Lists of one dtype and device run as one operation.
-        torch._foreach_lerp_(list(self.weights.values()), list(self._parameters.values()), 1.0 - decay)
+        torch._foreach_lerp_(self._averages, [p.detach() for p in self._trained], 1.0 - decay)
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:

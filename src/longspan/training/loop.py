@@ -24,6 +24,7 @@ from longspan.training.averaging import Average
 from longspan.training.diagnosis import explain_divergence
 from longspan.training.draws import draws
 from longspan.training.engine import Engine, Events, quiet_engine
+from longspan.training.flat import Flat
 from longspan.training.history import History, Record
 from longspan.training.interruption import Signals
 from longspan.training.losses import Fault, Losses
@@ -93,7 +94,10 @@ def train(
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     with draws(settings.seed, device) as seed, Signals() as signals:
         run = _Run(module, loss, batches, validate, settings, workspace, progress, clock, seed, signals)
-        return run.to_the_end()
+        try:
+            return run.to_the_end()
+        finally:
+            run.flat.restore()
 
 
 class _Run:
@@ -115,14 +119,14 @@ class _Run:
         self.module, self.loss, self.batches, self.validate = module, loss, batches, validate
         self.settings, self.workspace, self.progress = settings, workspace, progress
         self.clock, self.seed, self.signals = clock, seed, signals
-        self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.optimizer = make_optimizer(module, settings)
-        self.average = Average(module, settings.average) if settings.average else None
+        self.flat = Flat(module, decays=settings.weight_decay > 0)
+        self.optimizer = make_optimizer(self.flat, settings)
+        self.average = Average(module, settings.average, self.flat) if settings.average else None
         self.history = History()
         self.best: dict[str, Tensor] | None = None
         self.waited = 0
         # A look at a number on another device makes the processor wait for it.
-        self.losses = Losses(1 if self.parameters[0].device.type == "cpu" else _READ_EVERY)
+        self.losses = Losses(1 if self.flat.parameters[0].device.type == "cpu" else _READ_EVERY)
         self.began = self.saved = self.shown = clock()
 
     def to_the_end(self) -> History:
@@ -177,15 +181,15 @@ class _Run:
         if fault is not None:
             self._diverged(fault)
         if self.settings.clip_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip_norm, norm)
+            torch.nn.utils.clip_grads_with_norm_(self.flat.parameters, self.settings.clip_norm, norm)
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.flat.zero_grad()
         self.history.steps = step + 1
         if self.average is not None:
             self.average.update(step + 1)
 
     def _gradient_norm(self) -> Tensor:
-        return torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        return torch.nn.utils.get_total_norm([p.grad for p in self.flat.parameters if p.grad is not None])
 
     def _read_losses(self) -> None:
         fault = self.losses.read()
