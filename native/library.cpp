@@ -187,7 +187,9 @@ constexpr double flops_per_us = 2.4e5;   // of one thread
 constexpr double bytes_per_us = 1.5e5;   // of weights that do not stay in the nearest cache
 constexpr Index unit_sharing_from = 96;  // H below which a meeting a step costs more than it saves
 constexpr Index unit_sharing_bytes = Index{1} << 21;  // weights that do not stay in a second-level cache
-constexpr Index unit_sharing_rows = 16;               // rows for which a thread reads weights at full speed
+constexpr Index unit_sharing_rows = 16;               // rows for which a thread reads them at full speed
+constexpr Index far_bytes = Index{1} << 24;           // weights that every cache is too small for,
+constexpr Index far_rows = 256;                       // and rows that are worth reading all of them
 
 // Whether threads share out the units of a step instead of the sequences: where there are fewer sequences
 // than threads, or where every thread would read all of large weights for a few rows.
@@ -196,8 +198,9 @@ bool by_units(const Call& call, int shares) {
     const Shape& s = call.shape;
     if (shares < 2 || s.width / 64 < shares) return false;
     const Index bytes = s.gates * s.H * (s.I + s.P) * element_of_weights(p);
-    return (p.batch < shares && s.H >= unit_sharing_from) ||
-           (bytes >= unit_sharing_bytes && p.batch < unit_sharing_rows * shares);
+    const auto thin = [&](Index least, Index rows) { return bytes >= least && p.batch < rows * shares; };
+    return (p.batch < shares && s.H >= unit_sharing_from) || thin(unit_sharing_bytes, unit_sharing_rows) ||
+           thin(far_bytes, far_rows);
 }
 
 // As many threads as the work is worth and can be shared by.
