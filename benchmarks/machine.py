@@ -125,7 +125,9 @@ class Kept:
         self.fresh: dict[str, Any] = {}
 
     def read(self) -> dict[str, Any]:
-        """Every section kept so far."""
+        """Every section kept so far; to a smoke run there is none."""
+        if self.smoke:
+            return {}
         return dict(json.loads(self.path.read_text(encoding="utf-8"))) if self.path.is_file() else {}
 
     def add(self, section: str, record: dict[str, Any]) -> None:
