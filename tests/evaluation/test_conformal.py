@@ -336,3 +336,11 @@ def test_without_earlier_origins_nothing_is_calibrated() -> None:
 def test_point_forecasts_have_no_intervals_to_calibrate() -> None:
     with pytest.raises(InputError, match="quantiles of every seed of the model, got point forecasts"):
         calibration_of(backtest_of(np.zeros((4, 1)), {}), every=True, together=False)
+
+
+def test_a_width_of_next_to_nothing_counts_as_none() -> None:
+    y = np.full((12, 2), -4.0)
+    q = np.zeros((1, 12, 2, len(LEVELS)))
+    none = calibrate(y, q, LEVELS)
+    q[..., 0] = -2.3e-308
+    assert calibrate(y, q, LEVELS) == none

@@ -37,6 +37,7 @@ Mask = NDArray[np.bool_]
 _ORIGINS_OF_EQUAL_WEIGHT = 10
 _REFERENCE = 0.8  # the interval whose scores tell the steps' scales and the number of scores
 _TIE = 1e-9
+_NO_WIDTH = 1e-12  # of the distance from the median: a half-width below it says as little as none
 
 
 @dataclass(frozen=True)
@@ -244,12 +245,15 @@ def _middle(q: Array, taus: Array) -> Array:
 
 
 def _scores(y: Array, middle: Array, q: Array, low: int, high: int) -> Array:
-    """(S, n, H): distance from the median in half-widths; NaN where unknown, infinite outside no width."""
+    """(S, n, H): distance from the median in half-widths; NaN where unknown, infinite outside next to no
+    width.
+    """
     away = y - middle
     half = np.where(away < 0, middle - q[..., low], q[..., high] - middle)
     missing = np.isnan(away) | np.isnan(half)
     outside = np.where(missing, np.nan, np.where(away == 0, 0.0, np.inf))
-    return np.divide(np.abs(away), half, out=outside, where=~missing & (half > 0))
+    wide = half > _NO_WIDTH * np.abs(away)
+    return np.divide(np.abs(away), half, out=outside, where=~missing & wide)
 
 
 def _step_scales(scores: Array, blocks: Numbers) -> Array:
