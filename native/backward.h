@@ -40,20 +40,13 @@ class Backward {
     // Steps [from, to) of sequences whose later steps are done; their rows lie in the chunk from its
     // beginning.
     void run(const Group& group, Share steps) {
-        first_ = steps.from;
-        for (Index step = steps.to - 1; step >= steps.from; --step) {
-            const Group now = active(group, step);
-            if (now.count > 0) retreat(now, step);
-        }
+        each_step(group, steps, [&](const Group& now, Index step) { retreat(now, step); });
     }
 
     // All threads on the same sequences; see Forward::run_shared.
     void run_shared(const Group& group, Share steps, int thread, int threads) {
-        first_ = steps.from;
-        for (Index step = steps.to - 1; step >= steps.from; --step) {
-            const Group now = active(group, step);
-            if (now.count > 0) retreat_shared(now, step, thread, threads);
-        }
+        each_step(group, steps,
+                  [&](const Group& now, Index step) { retreat_shared(now, step, thread, threads); });
     }
 
     // This thread takes its units from here on.
@@ -67,8 +60,8 @@ class Backward {
     void begin(Index place) const {
         const Gradients<T> own(at_, place);
         const Index n = call_.order[place];
-        for (int which = 0; which < states(); ++which) {
-            const Index width = state_width(which);
+        for (int which = 0; which < s_.states(); ++which) {
+            const Index width = s_.state_width(which);
             T* row = which == 0 ? own.h : own.c;
             clear(row, padded(width));
             if (in_.state[which] != nullptr)
@@ -91,16 +84,15 @@ class Backward {
     bool by_units_ = false;
     Index first_ = 0;  // step of the first row of the chunk
 
-    Group active(const Group& group, Index step) const {
-        if (p_.lengths == nullptr) return group;
-        Group now;
-        for (Index k = 0; k < group.count; ++k)
-            if (call_.active(group.place[k], step)) now.place[now.count++] = group.place[k];
-        return now;
+    // Calls take(those of the group that have the step, step), the last step first.
+    template <class Take>
+    void each_step(const Group& group, Share steps, Take take) {
+        first_ = steps.from;
+        for (Index step = steps.to - 1; step >= steps.from; --step) {
+            const Group now = active_of(call_, group, step);
+            if (now.count > 0) take(now, step);
+        }
     }
-
-    int states() const { return s_.lstm ? 2 : 1; }
-    Index state_width(int which) const { return which == 0 ? s_.P : s_.H; }
 
     // Row of a step and place in a region of the chunk.
     T* ring(Index region, Index width, Index step, Index place) const {
@@ -191,7 +183,7 @@ class Backward {
             });
         if (step != call_.first(place)) return;
         const Index to = units_.to < s_.H ? units_.to : s_.H, start = call_.order[place] * s_.H + units_.from;
-        for (int which = 0; which < states(); ++which)
+        for (int which = 0; which < s_.states(); ++which)
             copy((which == 0 ? own.h : own.c) + units_.from, to - units_.from,
                  static_cast<T*>(in_.initial[which]) + start);
     }
@@ -203,7 +195,7 @@ class Backward {
     // Zoneout: `whole` is split into what goes to the old state and what goes to the new one.
     void split(int which, Index step, Index place, const T* whole, T* held, T* old_part, T* new_part) const {
         const T rate = static_cast<T>(p_.zoneout[which]);
-        const Index width = padded(state_width(which));
+        const Index width = padded(s_.state_width(which));
         if (p_.training && rate > T(0)) hold_mask<T>(call_, which, step, place, width, held);
         each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
             const Vec<T> d = load<T>(whole + k), none = splat<T>(0);
@@ -384,9 +376,9 @@ class Backward {
         });
         if (s_.lstm && p_.zoneout[1] > 0.0) add(own.held_c, s_.width, own.c);
         const bool anew = call_.resets(step, place);
-        for (int which = 0; which < states(); ++which) {
+        for (int which = 0; which < s_.states(); ++which) {
             T* row = which == 0 ? own.h : own.c;
-            const Index width = state_width(which);
+            const Index width = s_.state_width(which);
             if (anew) {
                 if (in_.fresh[which] != nullptr)
                     add(row, width, static_cast<T*>(in_.fresh[which]) + n * width);

@@ -85,16 +85,14 @@ class Forward {
         return {units_.from * gates / (4 * block), (units_.to * gates + 4 * block - 1) / (4 * block)};
     }
     T* reset_h(Index place) const { return at_.scratch(place) + 6 * s_.width; }
-    Index state_width(int which) const { return which == 0 ? s_.P : s_.H; }
     T* state(int which, Index step, Index place) const {
         return which == 0 ? at_.h(step, place) : at_.c(step, place);
     }
-    int states() const { return s_.lstm ? 2 : 1; }
 
     void begin(Index place) const {
         const Index n = call_.order[place], first = call_.first(place);
-        for (int which = 0; which < states(); ++which) {
-            const Index width = state_width(which);
+        for (int which = 0; which < s_.states(); ++which) {
+            const Index width = s_.state_width(which);
             const T* initial = static_cast<const T*>(p_.state[which]) + n * width;
             if (call_.length[place] == 0) {
                 T* final = static_cast<T*>(call_.results->state[which]) + n * width;
@@ -108,8 +106,8 @@ class Forward {
     }
 
     void start_anew(Index step, Index place) const {
-        for (int which = 0; which < states(); ++which) {
-            const Index width = state_width(which);
+        for (int which = 0; which < s_.states(); ++which) {
+            const Index width = s_.state_width(which);
             T* row = state(which, step, place);
             if (p_.fresh[which] == nullptr)
                 clear(row, width);
@@ -159,14 +157,6 @@ class Forward {
         }
     }
 
-    Group active(const Group& group, Index step) const {
-        if (p_.lengths == nullptr) return group;
-        Group now;
-        for (Index k = 0; k < group.count; ++k)
-            if (call_.active(group.place[k], step)) now.place[now.count++] = group.place[k];
-        return now;
-    }
-
     void every_product(const Group& now, Index step, bool ahead) const {
         Inputs in;
         for (Index k = 0; k < now.count; ++k) {
@@ -181,7 +171,7 @@ class Forward {
     }
 
     void advance(const Group& group, Index step, bool ahead) {
-        const Group now = active(group, step);
+        const Group now = active_of(call_, group, step);
         if (now.count == 0) return;
         arrive(now, step, {0, now.count});
         every_product(now, step, ahead);
@@ -195,7 +185,7 @@ class Forward {
     }
 
     void advance_shared(const Group& group, Index step, bool ahead, int thread, int threads) {
-        const Group now = active(group, step);
+        const Group now = active_of(call_, group, step);
         if (now.count == 0) return;
         const Share own = share(now.count, thread, threads);
         if (s_.drop || p_.reset != nullptr) {
@@ -333,7 +323,7 @@ class Forward {
         if (rate == T(0)) return;
         const T* old = state(which, step, place);
         T *now = state(which, step + 1, place), *held = at_.scratch(place) + 5 * s_.width;
-        const Index width = padded(state_width(which));
+        const Index width = padded(s_.state_width(which));
         if (p_.training) hold_mask<T>(call_, which, step, place, width, held);
         each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
             const Vec<T> before = load<T>(old + k), after = load<T>(now + k);
@@ -347,13 +337,13 @@ class Forward {
     void finish(Index step, Index place) const {
         const longspan_results& out = *call_.results;
         const Index n = call_.order[place];
-        for (int which = 0; which < states(); ++which) hold(which, step, place);
+        for (int which = 0; which < s_.states(); ++which) hold(which, step, place);
         const T* h = at_.h(step + 1, place);
         copy(h, s_.P, static_cast<T*>(out.y) + call_.time(step) * out.y_time + n * out.y_batch);
         record(step, place);
         if (step != call_.last(place)) return;
-        for (int which = 0; which < states(); ++which) {
-            const Index width = state_width(which);
+        for (int which = 0; which < s_.states(); ++which) {
+            const Index width = s_.state_width(which);
             copy(state(which, step + 1, place), width, static_cast<T*>(out.state[which]) + n * width);
         }
     }

@@ -35,11 +35,6 @@ struct Operand {
     Index count;
 };
 
-template <int N>
-struct Whole {
-    static constexpr int value = N;
-};
-
 enum class Begin { zero, bias, kept };  // a chain begins at 0, at its bias, or where the output stands
 enum class End { store, add };          // the chain is the output, or is added to it
 

@@ -11,6 +11,15 @@ struct Group {
     Index count = 0;
 };
 
+// Those of a group that have this step.
+LONGSPAN_INLINE Group active_of(const Call& call, const Group& group, Index step) {
+    if (call.problem->lengths == nullptr) return group;
+    Group now;
+    for (Index k = 0; k < group.count; ++k)
+        if (call.active(group.place[k], step)) now.place[now.count++] = group.place[k];
+    return now;
+}
+
 // Everything past the end of a sequence is zero.
 template <class T>
 void clear_padding(const Call& call, Index place) {

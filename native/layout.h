@@ -29,6 +29,9 @@ struct Shape {
     Index h_width;         // P padded
     bool lstm, gru, norm, projection, peephole, drop, hold;
     bool reset_before;  // GRU: the product of n waits for r
+
+    int states() const { return lstm ? 2 : 1; }
+    Index state_width(int which) const { return which == 0 ? P : H; }
 };
 
 static inline Shape shape_of(const longspan_problem& p) {

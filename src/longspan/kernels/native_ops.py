@@ -171,7 +171,7 @@ def _dense_or_none(gradient: Tensor | None) -> Tensor | None:
 
 
 def _problem(inputs: _Inputs, side: Side) -> Problem:
-    x = inputs.x
+    x, engine = inputs.x, running()
     found = Problem(
         cell=side.cell,
         options=side.options,
@@ -179,8 +179,8 @@ def _problem(inputs: _Inputs, side: Side) -> Problem:
         training=side.training,
         reverse=side.direction,
         keep=side.keep,
-        threads=running().threads,
-        isa=running().isa,
+        threads=engine.threads,
+        isa=engine.isa,
         steps=x.shape[0],
         batch=x.shape[1],
         inputs=x.shape[2],
