@@ -21,13 +21,12 @@ from longspan.data.windows import Windows
 from longspan.evaluation.audit import Audit
 from longspan.models.audit import (
     Forecasting,
-    Preparation,
     Prepare,
     audit_forecaster,
     forecasting,
     planned,
 )
-from longspan.models.fitting import held_out
+from longspan.models.fitting import Preparation, held_out
 from longspan.models.planning import Wishes, plan_forecaster, training_part
 
 Index = NDArray[np.int64]
@@ -135,7 +134,7 @@ def test_a_training_window_over_the_cut_is_named(seed: int) -> None:
         whole = replace(made.panel, target=given.target)
         features = made.design.features
         last = np.minimum(cut - H + 1, given.observed)  # one step too far
-        return made._replace(training=Windows(whole, features.reach, H, features.context, last))
+        return replace(made, training=Windows(whole, features.reach, H, features.context, last))
 
     found = audit(panel, faulty, seed=seed)
     assert kinds(found) == {"window over the cut"}
@@ -245,7 +244,7 @@ def test_a_sign_taken_from_all_rows_is_named() -> None:
     def faulty(given: Panel) -> Preparation:
         made = honest(given)
         nonnegative = not bool((given.target < 0).any())
-        return made._replace(design=made.design.model_copy(update={"nonnegative": nonnegative}))
+        return replace(made, design=made.design.model_copy(update={"nonnegative": nonnegative}))
 
     found = audit_forecaster(panel, cut, faulty)
     assert [each.where for each in found.findings] == ["the design's nonnegative"]
@@ -364,6 +363,6 @@ def test_held_out_windows_that_reach_over_the_cut_are_named() -> None:
         whole, design, steps = plan_forecaster(given, H, None, WISHES)
         held, numbers = held_out(whole, design.features, steps)
         training_part(whole, design.features, steps)
-        return made._replace(held=held, numbers=numbers)
+        return replace(made, held=held, numbers=numbers)
 
     assert "validation windows" in {each.where for each in audit(panel, faulty).findings}

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,31 +33,19 @@ from longspan.evaluation.copies import find_copies
 from longspan.evaluation.shifted import Carried, find_shifted
 from longspan.models.design import Design, build_forecaster
 from longspan.models.features import WindowFeatures
-from longspan.models.fitting import held_out
+from longspan.models.fitting import Preparation, held_out
 from longspan.models.forecaster import Forecaster
 from longspan.models.forecasting import forecast_all
 from longspan.models.planning import Wishes, plan_forecaster, training_part
 from longspan.nn.heads import build_head
 
-__all__ = ["Forecasting", "Preparation", "Prepare", "audit_forecaster", "forecasting", "planned", "prepared"]
+__all__ = ["Forecasting", "Prepare", "audit_forecaster", "forecasting", "planned", "prepared"]
 
 Index = NDArray[np.int64]
 Array = NDArray[np.float64]
 _MOST_WINDOWS, _MOST_SERIES = 2048, 32
 _BATCH = 256
 _FAR = 10.0  # standard deviations: noise must not pass for data
-
-
-class Preparation(NamedTuple):
-    """What is decided and cut out before a network learns, as `plan_forecaster`, `training_part` and
-    `held_out` give it."""
-
-    panel: Panel
-    design: Design
-    validation: int
-    training: Windows
-    held: Windows
-    numbers: Index
 
 
 Prepare = Callable[[Panel], Preparation]

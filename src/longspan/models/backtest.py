@@ -19,7 +19,7 @@ from longspan.data.panel import Panel
 from longspan.data.windows import Windows
 from longspan.evaluation.backtest import Backtest, Method
 from longspan.metrics.point import seasonal_scale
-from longspan.models.fitting import Prepared, Recipe, fit_forecaster
+from longspan.models.fitting import Preparation, Recipe, fit_forecaster
 from longspan.models.forecasting import forecast_all
 from longspan.models.origins import Origins, chosen_series, origin_windows
 from longspan.models.rivals import Rivals, run_baselines
@@ -63,7 +63,7 @@ def member_seed(seed: int, number: int) -> int:
 
 def run_backtest(
     panel: Panel,
-    ready: Prepared,
+    ready: Preparation,
     recipe: Recipe,
     origins: Origins,
     session: Session,
@@ -120,7 +120,7 @@ def _places(panel: Panel, origins: Origins, chosen: NDArray[np.int64], reach: in
 
 
 def _networks(
-    ready: Prepared, recipe: Recipe, places: _Places, session: Session, seeds: int, ensemble: bool
+    ready: Preparation, recipe: Recipe, places: _Places, session: Session, seeds: int, ensemble: bool
 ) -> tuple[list[Method], dict[str, History]]:
     """One method a seed. A further seed is trained only where its time leaves enough for the final ones."""
     title = ready.design.encoder.upper()
@@ -153,7 +153,7 @@ def _networks(
 
 
 def _forecast_origins(
-    ready: Prepared,
+    ready: Preparation,
     recipe: Recipe,
     places: _Places,
     seed: int,

@@ -21,7 +21,7 @@ from longspan.evaluation.verdict import Verdict, judge, untested
 from longspan.models.audit import audit_forecaster, planned
 from longspan.models.backtest import Backtested, member_seed, run_backtest
 from longspan.models.design import build_forecaster
-from longspan.models.fitting import Prepared, Recipe, fit_forecaster, prepare
+from longspan.models.fitting import Preparation, Recipe, fit_forecaster, prepare
 from longspan.models.forecaster import Forecaster
 from longspan.models.origins import Origins, before_origins, plan_origins
 from longspan.models.session import Session
@@ -64,10 +64,10 @@ class Course:
 
     panel: Panel
     recipe: Recipe
-    whole: Prepared
+    whole: Preparation
     origins: Origins
     earlier: Panel | None = None
-    before: Prepared | None = None
+    before: Preparation | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Made:
         calibration: of the intervals, from all origins of the backtest.
     """
 
-    whole: Prepared
+    whole: Preparation
     forecasters: tuple[Forecaster, ...]
     histories: tuple[History, ...]
     tested: Backtested | None

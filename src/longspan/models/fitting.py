@@ -24,7 +24,7 @@ from longspan.training.history import History
 from longspan.training.loop import Progress, train
 from longspan.training.settings import Settings
 
-__all__ = ["Prepared", "Recipe", "fit_forecaster", "held_out", "prepare", "train_forecaster"]
+__all__ = ["Preparation", "Recipe", "fit_forecaster", "held_out", "prepare", "train_forecaster"]
 
 _MOST_WINDOWS = 2048
 _BATCH = 256
@@ -51,7 +51,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class Preparation:
     """A panel that is ready to be learned from.
 
     Attributes:
@@ -67,7 +67,7 @@ class Prepared:
     numbers: NDArray[np.int64]
 
 
-def prepare(panel: Panel, recipe: Recipe) -> Prepared:
+def prepare(panel: Panel, recipe: Recipe) -> Preparation:
     """Decide the design, scale the covariates, and split: all from the values of `panel` alone.
 
     Raises:
@@ -76,11 +76,11 @@ def prepare(panel: Panel, recipe: Recipe) -> Prepared:
     panel, design, validation = plan_forecaster(panel, recipe.horizon, recipe.validation, recipe.wishes)
     training = training_part(panel, design.features, validation)
     held, numbers = held_out(panel, design.features, validation)
-    return Prepared(panel, design, validation, training, held, numbers)
+    return Preparation(panel, design, validation, training, held, numbers)
 
 
 def fit_forecaster(
-    ready: Prepared,
+    ready: Preparation,
     recipe: Recipe,
     seed: int,
     budget: float | None = None,

@@ -22,7 +22,7 @@ from longspan.baselines.table import BASELINES, applicable
 from longspan.core.errors import InputError
 from longspan.data.panel import Panel
 from longspan.evaluation.backtest import Method
-from longspan.models.fitting import Prepared
+from longspan.models.fitting import Preparation
 from longspan.models.session import Session
 from longspan.store.stage import Result, Stage
 
@@ -45,7 +45,7 @@ class Rivals:
     """
 
     panel: Panel
-    ready: Prepared
+    ready: Preparation
     series: NDArray[np.int64]
     origin: NDArray[np.int64]
 

@@ -20,7 +20,7 @@ from longspan.core.seeds import derive
 from longspan.data.panel import Panel
 from longspan.metrics.point import seasonal_scale
 from longspan.metrics.quantiles import pinball_loss
-from longspan.models.fitting import Prepared, Recipe, fit_forecaster, prepare
+from longspan.models.fitting import Preparation, Recipe, fit_forecaster, prepare
 from longspan.models.forecaster import Forecaster
 from longspan.models.forecasting import forecast_all
 from longspan.models.session import TRIAL, Session
@@ -118,7 +118,7 @@ def choose(recipe: Recipe, trials: Sequence[Trial]) -> tuple[Recipe, Trial]:
     return _with(recipe, best.values), best
 
 
-def held_out_loss(forecaster: Forecaster, ready: Prepared, seed: int) -> float:
+def held_out_loss(forecaster: Forecaster, ready: Preparation, seed: int) -> float:
     """Mean quantile loss on the validation windows, in units of each series' scale before that part.
 
     Where no series has a scale, in the user's units.
@@ -141,7 +141,7 @@ def held_out_loss(forecaster: Forecaster, ready: Prepared, seed: int) -> float:
     return float(pinball_loss(actual, quantiles, found.levels).mean())
 
 
-def _as_it_is(ready: Prepared, recipe: Recipe) -> dict[str, Any]:
+def _as_it_is(ready: Preparation, recipe: Recipe) -> dict[str, Any]:
     design = ready.design
     return {
         "hidden_size": design.hidden_size,
@@ -159,7 +159,7 @@ def _with(recipe: Recipe, values: dict[str, Any]) -> Recipe:
     return replace(recipe, wishes=wishes, settings=settings, batch_size=values["batch_size"])
 
 
-def _space(first: dict[str, Any], searched: Sequence[str], ready: Prepared) -> dict[str, BaseDistribution]:
+def _space(first: dict[str, Any], searched: Sequence[str], ready: Preparation) -> dict[str, BaseDistribution]:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     spare = int(np.median(ready.panel.observed)) - ready.validation - ready.design.horizon
