@@ -24,7 +24,16 @@ from longspan.store.checkpoint import Checkpoint, decode_checkpoint, encode_chec
 from longspan.store.flatten import flatten, unflatten
 from longspan.store.sealed import decode_sealed, encode_sealed
 
-__all__ = ["CheckpointFiles", "Keeper", "Result", "Stage", "do_stage", "reported", "stage_of"]
+__all__ = [
+    "CheckpointFiles",
+    "Keeper",
+    "Result",
+    "Stage",
+    "checkpoint_name",
+    "do_stage",
+    "reported",
+    "stage_of",
+]
 
 STAGE_VERSION = 1
 Arrays = dict[str, NDArray[Any]]
@@ -51,17 +60,26 @@ class Keeper(Protocol):
         """The newest checkpoint that is whole, or None where there is none yet."""
 
 
+def checkpoint_name(prefix: str = "") -> re.Pattern[str]:
+    """What the names of checkpoints match that begin with a prefix; group 1 is the step."""
+    return re.compile(rf"{re.escape(prefix)}checkpoint-(\d{{12}})\.safetensors")
+
+
 class CheckpointFiles:
     """The checkpoints in a folder whose names begin with a prefix; the two newest are kept.
 
     Args:
-        folder: where they are.
+        folder: the work folder.
         prefix: before ``checkpoint-SSSSSSSSSSSS.safetensors``.
+        note: is told in words of checkpoints that are damaged.
+        must_be_open: raises where the work folder is no longer ours.
     """
 
-    def __init__(self, folder: Path, prefix: str = "") -> None:
-        self.folder, self.prefix = folder, prefix
-        self._name = re.compile(rf"{re.escape(prefix)}checkpoint-(\d{{12}})\.safetensors")
+    def __init__(
+        self, folder: Path, prefix: str, note: Callable[[str], None], must_be_open: Callable[[], None]
+    ) -> None:
+        self.folder, self.prefix, self._note, self._must_be_open = folder, prefix, note, must_be_open
+        self._name = checkpoint_name(prefix)
 
     def paths(self) -> list[Path]:
         """The files, oldest first."""
@@ -80,19 +98,26 @@ class CheckpointFiles:
         return int(match[1])
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write `checkpoint`, and remove all but the two newest."""
-        data = encode_checkpoint(checkpoint)
-        name = f"{self.prefix}checkpoint-{checkpoint.step:012d}.safetensors"
-        atomic.write_file(self.folder / name, data)
-        for old in self.paths()[:-_KEEP]:
-            old.unlink()
+        """Write `checkpoint`, and remove all but the two newest.
 
-    def latest(self) -> tuple[Checkpoint | None, tuple[str, ...]]:
-        """The newest checkpoint that is whole, and in words which newer ones are not.
+        Raises:
+            ModelError: the disk is full or not writable; the checkpoints that were there are as they were.
+        """
+        self._must_be_open()
+        name = f"{self.prefix}checkpoint-{checkpoint.step:012d}.safetensors"
+        with reported(self.folder):
+            atomic.write_file(self.folder / name, encode_checkpoint(checkpoint))
+            for old in self.paths()[:-_KEEP]:
+                old.unlink()
+
+    def latest(self) -> Checkpoint | None:
+        """The newest checkpoint that is whole, or None where there is none; newer ones that are not are
+        noted.
 
         Raises:
             ModelError: there are checkpoints, but none is whole.
         """
+        self._must_be_open()
         faults: list[str] = []
         for path in reversed(self.paths()):
             try:
@@ -100,12 +125,14 @@ class CheckpointFiles:
             except ModelError as error:
                 faults.append(str(error))
                 continue
-            return checkpoint, tuple(f"{text} Going on from step {checkpoint.step:,}" for text in faults)
+            for text in faults:
+                self._note(f"{text} Going on from step {checkpoint.step:,}")
+            return checkpoint
         if faults:
             raise ModelError(
                 f"{self.folder}: no checkpoint is whole. {' '.join(faults)} Start anew without --resume"
             )
-        return None, ()
+        return None
 
     def remove(self) -> None:
         """Delete all of them."""
@@ -132,7 +159,7 @@ class Stage:
         if not re.fullmatch(_NAME, name):
             raise InputError(f"stage: expected a name such as 'seed-1', got {name!r}")
         self.name, self._folder, self._note, self._must_be_open = name, folder, note, must_be_open
-        self._checkpoints = CheckpointFiles(folder, f"stage.{name}.")
+        self._checkpoints = CheckpointFiles(folder, f"stage.{name}.", note, must_be_open)
 
     @property
     def path(self) -> Path:
@@ -145,26 +172,12 @@ class Stage:
         return self._folder / f"stage.{self.name}.safetensors"
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Keep `checkpoint` of the training in this stage, and the one before it.
-
-        Raises:
-            ModelError: the disk is full or not writable; the checkpoints that were there are as they were.
-        """
-        self._must_be_open()
-        with reported(self._folder):
-            self._checkpoints.save(checkpoint)
+        """Keep `checkpoint` of the training in this stage, and the one before it; see `CheckpointFiles`."""
+        self._checkpoints.save(checkpoint)
 
     def latest(self) -> Checkpoint | None:
-        """The newest checkpoint of this stage that is whole, or None where there is none.
-
-        Raises:
-            ModelError: there are checkpoints, but none is whole.
-        """
-        self._must_be_open()
-        checkpoint, faults = self._checkpoints.latest()
-        for fault in faults:
-            self._note(fault)
-        return checkpoint
+        """The newest checkpoint of this stage that is whole, or None; see `CheckpointFiles`."""
+        return self._checkpoints.latest()
 
     def result(self) -> Result | None:
         """Record and arrays of the finished stage, to the last bit; None where it is not finished.

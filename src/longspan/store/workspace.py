@@ -20,7 +20,7 @@ from longspan.core.errors import InputError, ModelError
 from longspan.store import atomic, lock, strict_json
 from longspan.store.checkpoint import Checkpoint
 from longspan.store.manifest import current_versions
-from longspan.store.stage import CheckpointFiles, Stage, reported, stage_of
+from longspan.store.stage import CheckpointFiles, Stage, checkpoint_name, reported, stage_of
 
 __all__ = ["Run", "Workspace", "workspace_path"]
 
@@ -114,7 +114,7 @@ class Workspace:
         self.run = run
         self.notes: tuple[str, ...] = ()
         self._lock: int | None = handle
-        self._checkpoints = CheckpointFiles(path)
+        self._checkpoints = CheckpointFiles(path, "", self._note, self._must_be_open)
 
     @classmethod
     def create(cls, path: str | Path, run: Run, *, replace: bool = False) -> Workspace:
@@ -177,25 +177,12 @@ class Workspace:
         return space
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Keep `checkpoint`, and the one before it.
-
-        Raises:
-            ModelError: the disk is full or not writable; the checkpoints that were there are as they were.
-        """
-        self._must_be_open()
-        with reported(self.path):
-            self._checkpoints.save(checkpoint)
+        """Keep `checkpoint` of the run itself, and the one before it; see `CheckpointFiles`."""
+        self._checkpoints.save(checkpoint)
 
     def latest(self) -> Checkpoint | None:
-        """The newest checkpoint that is whole, or None where there is none yet.
-
-        Raises:
-            ModelError: there are checkpoints, but none is whole.
-        """
-        self._must_be_open()
-        checkpoint, faults = self._checkpoints.latest()
-        self.notes += faults
-        return checkpoint
+        """The newest checkpoint of the run itself that is whole, or None; see `CheckpointFiles`."""
+        return self._checkpoints.latest()
 
     def checkpoints(self) -> list[Path]:
         """The checkpoint files of the run itself, oldest first."""
@@ -278,9 +265,9 @@ def _check_own(path: Path) -> None:
         raise InputError(f"{path}: expected a work folder, or nothing. Move it away")
     if not path.is_dir():
         return
-    checkpoints = CheckpointFiles(path).paths()
+    checkpoint = checkpoint_name()
     for entry in sorted(path.iterdir()):
-        ours = entry.name in (RUN, LOCK) or entry in checkpoints or stage_of(entry.name) is not None
+        ours = entry.name in (RUN, LOCK) or checkpoint.fullmatch(entry.name) or stage_of(entry.name)
         if not ours and not atomic.is_temporary(entry.name):
             raise InputError(f"{path}: holds {entry.name!r}, which no run of longspan wrote. Move it away")
 
