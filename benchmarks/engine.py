@@ -16,25 +16,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import queue
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from engine_bars import bars, show
 from machine import ROOT, THREADS, Kept, describe, product_gflops
+from worker import Worker
 
-_HERE = Path(__file__).resolve().parent
 _PAUSE = 0.1  # seconds before a block, so that the threads of the side before have gone to sleep
 _PATIENCE = 900.0  # seconds that an answer may take; XLA compiles in it
 _GATE_STEPS = 8
@@ -63,60 +61,13 @@ INSIDE = {
 TINY = {"streaming": "1x1x3x8", "other": "2x5x3x8"}
 
 
-class Worker:
-    """One side in a process of its own."""
-
-    def __init__(self, name: str, given: argparse.Namespace) -> None:
-        whose, script, *words = SIDES[name]
-        self.name = name
-        python = sys.executable if whose == "ours" else peers_python()
-        if name == "longspan" and given.backend is not None:
-            words.append(given.backend)
-        threads = {each: str(given.threads) for each in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        self.log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed with the process
-        self.process = subprocess.Popen(
-            [python, str(_HERE / "peers" / script), *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-            env=os.environ | threads | {"PYTHONUNBUFFERED": "1"},
-        )
-        self.lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
-        self.about = self._answer()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
-
-    def _listen(self) -> None:
-        for line in self.process.stdout or ():
-            self.lines.put(line)
-        self.lines.put("")
-
-    def _answer(self) -> dict[str, Any]:
-        try:
-            line = self.lines.get(timeout=_PATIENCE)
-        except queue.Empty:
-            line = ""
-        if line:
-            return dict(json.loads(line))
-        self.process.kill()  # it is dead already, or hangs
-        self.log.seek(0)
-        raise RuntimeError(f"{self.name} gave no answer. Its last words:\n{self.log.read()[-3000:]}")
-
-    def tell(self, **command: Any) -> dict[str, Any]:
-        """Give one command and wait for its answer."""
-        if self.process.stdin is None:
-            raise RuntimeError(f"{self.name} has no standard input")
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        return self._answer()
+def start(name: str, given: argparse.Namespace) -> Worker:
+    """The process of one side."""
+    whose, script, *words = SIDES[name]
+    if name == "longspan" and given.backend is not None:
+        words.append(given.backend)
+    python = sys.executable if whose == "ours" else peers_python()
+    return Worker(name, [python, script, *words], threads=given.threads, patience=_PATIENCE)
 
 
 def peers_python() -> str:
@@ -260,7 +211,7 @@ def run(section: str, kept: Kept, given: argparse.Namespace) -> None:
     outside = [name for name in names if name.rsplit("/", 1)[0] in PROCESSES.get(section, ())]
     with ExitStack() as stack:
         sides = ["longspan", *given.peer] if outside else []
-        workers = [stack.enter_context(Worker(name, given)) for name in sides]
+        workers = [stack.enter_context(start(name, given)) for name in sides]
         record["sides"] = record.get("sides", {}) | {worker.name: worker.about for worker in workers}
         for name in names:
             row = measure(workers, name, given) if name in outside else inside(name, given)

@@ -14,24 +14,20 @@ the median is quoted with a 95 % bootstrap interval. README.md says what is the 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import queue
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from machine import ROOT, THREADS, GateError, Kept, bar, measured, show_bars, show_machine
+from worker import Worker
 
-_HERE = Path(__file__).resolve().parent
 _PAUSE = 0.3  # seconds between blocks, so that the threads of the side before have gone to sleep
 _PATIENCE = 600.0  # seconds that a block may take
 PEERS = {
@@ -65,59 +61,11 @@ CASES = {
 }
 
 
-class Worker:
-    """One side in a process of its own."""
-
-    def __init__(self, python: str, script: str, *words: str) -> None:
-        self.name = script
-        threads = {
-            name: str(THREADS) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
-        }
-        self.log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed with the process
-        self.process = subprocess.Popen(
-            [python, str(_HERE / "peers" / script), *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-            env=os.environ | threads | {"PYTHONUNBUFFERED": "1"},
-            cwd=tempfile.gettempdir(),  # some libraries leave folders where they run
-        )
-        self.lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
-        self.about = self._answer()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
-
-    def _listen(self) -> None:
-        for line in self.process.stdout or ():
-            self.lines.put(line)
-        self.lines.put("")
-
-    def _answer(self) -> dict[str, Any]:
-        try:
-            line = self.lines.get(timeout=_PATIENCE)
-        except queue.Empty:
-            line = ""
-        if line:
-            return dict(json.loads(line))
-        self.process.kill()  # it is dead already, or hangs
-        self.log.seek(0)
-        raise RuntimeError(f"{self.name} gave no answer. Its last words:\n{self.log.read()[-3000:]}")
-
-    def train(self, block: dict[str, int]) -> dict[str, Any]:
-        """Train one block and wait for it."""
-        if self.process.stdin is None:
-            raise RuntimeError(f"{self.name} has no standard input")
-        self.process.stdin.write(json.dumps(block) + "\n")
-        self.process.stdin.flush()
-        return self._answer()
+def start(python: str, script: str, *words: str) -> Worker:
+    """The process of one side."""
+    return Worker(
+        script, [python, script, *words], threads=THREADS, patience=_PATIENCE, folder=tempfile.gettempdir()
+    )
 
 
 def check(side: str, case: Case, found: dict[str, Any]) -> None:
@@ -148,13 +96,13 @@ def versus(ours: Worker, theirs: Worker, case: Case, pairs: int) -> dict[str, An
     """Interleaved pairs; the first block of each side warms it up and is not counted."""
     block, sides = case.block(), (ours, theirs)
     for worker in sides:
-        check(worker.about["side"], case, worker.train(block))
+        check(worker.about["side"], case, worker.tell(**block))
     seconds: dict[str, list[float]] = {worker.name: [] for worker in sides}
     last: dict[str, dict[str, Any]] = {}
     for pair in range(pairs):
         for worker in sides if pair % 2 == 0 else sides[::-1]:
             time.sleep(_PAUSE)
-            last[worker.name] = worker.train(block)
+            last[worker.name] = worker.tell(**block)
             check(worker.about["side"], case, last[worker.name])
             seconds[worker.name].append(last[worker.name]["seconds"])
         print(
@@ -188,8 +136,8 @@ def run(name: str, case: Case, peer: str, pairs: int) -> dict[str, Any]:
     record: dict[str, Any] = {"case": name, "peer": peer, "pairs": pairs, "block": case.block()}
     with (
         measured(record),
-        Worker(sys.executable, "train_longspan.py") as ours,
-        Worker(peers_python(), *PEERS[peer]) as theirs,
+        start(sys.executable, "train_longspan.py") as ours,
+        start(peers_python(), *PEERS[peer]) as theirs,
     ):
         if ours.about["data"] != theirs.about["data"]:
             raise GateError("expected the same data on both sides, got different ones")

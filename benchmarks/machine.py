@@ -53,8 +53,10 @@ def product_gflops(seconds: float = 1.5) -> float:
 
 def describe() -> dict[str, Any]:
     """Processor, memory, system, versions, and the commit of the checkout."""
+    from longspan.bench.peak import processor
+
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": _memory_gb(),
         "system": platform.platform(),
@@ -63,15 +65,6 @@ def describe() -> dict[str, Any]:
         "versions": {name: _version(name) for name in _PACKAGES},
         "commit": _commit(),
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def _memory_gb() -> float | None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from longspan import __version__
 from longspan.kernels.native_library import NativeError, library
 
-__all__ = ["Peak", "machine", "measure"]
+__all__ = ["Peak", "machine", "measure", "processor"]
 
 _SIZE = 1024
 _LEAST = 9
@@ -69,7 +69,7 @@ def machine(threads: int) -> dict[str, Any]:
     except NativeError as error:
         engine = f"none: {error}"
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": threads,
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
@@ -83,7 +83,8 @@ def machine(threads: int) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor, as the system gives it."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text(encoding="utf-8").splitlines():
