@@ -31,7 +31,7 @@ import numpy as np
 
 from engine_bars import bars, show
 from machine import ROOT, THREADS, Kept, describe, product_gflops
-from worker import Worker
+from process import Worker
 
 _PAUSE = 0.1  # seconds before a block, so that the threads of the side before have gone to sleep
 _PATIENCE = 900.0  # seconds that an answer may take; XLA compiles in it

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from machine import ROOT, THREADS, GateError, Kept, bar, measured, show_bars, show_machine
-from worker import Worker
+from process import Worker
 
 _PAUSE = 0.3  # seconds between blocks, so that the threads of the side before have gone to sleep
 _PATIENCE = 600.0  # seconds that a block may take

@@ -360,7 +360,6 @@ class _Run:
 def _check_settings(kept: dict[str, Any], settings: Settings) -> None:
     now = asdict(settings)
     names = [name for name in now if kept.get(name) != now[name]]
-    names = [name for name in now if kept.get(name) != now[name]]
     differences = [f"{name} was {kept.get(name)!r}, now {now[name]!r}" for name in names]
     if differences:
         raise InputError(
