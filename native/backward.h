@@ -88,6 +88,7 @@ class Backward {
     template <class Take>
     void each_step(const Group& group, Share steps, Take take) {
         first_ = steps.from;
+        if (call_.recomputes()) at_.first = first_;
         for (Index step = steps.to - 1; step >= steps.from; --step) {
             const Group now = active_of(call_, group, step);
             if (now.count > 0) take(now, step);

@@ -12,6 +12,7 @@ struct Call {
     Shape shape;
     TapeLayout tape;
     WorkLayout work;
+    void* rows;                   // what `tape` lays out: the caller's tape, or the chunk that is made again
     const Index* order;           // the sequence at each place, the longest first
     const Index* length;          // its length
     Index real;                   // steps of all sequences together
@@ -31,6 +32,8 @@ struct Call {
     LONGSPAN_INLINE Index last(Index place) const {
         return reverse() ? problem->steps - 1 : length[place] - 1;
     }
+    // Whether the steps of a chunk are made again from the states before it.
+    LONGSPAN_INLINE bool recomputes() const { return problem->keep == LONGSPAN_KEEP_STATES; }
     LONGSPAN_INLINE bool active(Index place, Index step) const {
         return step >= first(place) && step <= last(place);
     }

@@ -22,8 +22,9 @@ class Forward {
         panels_ = {0, (vectors + 3) / 4};
         panels_hr_ = {0, (w_hr_.vectors + 3) / 4};
         units_ = {0, s_.width};
-        const longspan_results& out = *call.results;
-        for (int gate = 0; gate < 4; ++gate) {
+        marks_ = call.results != nullptr && call.recomputes() ? chunk_steps(p_, s_) : 0;
+        for (int gate = 0; call.results != nullptr && gate < 4; ++gate) {
+            const longspan_results& out = *call.results;
             const bool extra = s_.lstm && s_.gates == 3 && gate == 1;  // the coupled f is no row of the tape
             wants_pre_ |= out.record[LONGSPAN_RECORD_PRE + gate] != nullptr;
             wants_pre_ |= extra && out.record[LONGSPAN_RECORD_GATE + gate] != nullptr;
@@ -33,37 +34,66 @@ class Forward {
     // Rows that are kept for no one else lie where this thread has them to itself.
     void take_rows(int thread) { at_.thread = thread; }
 
-    void run(Group& group) {
+    void run(const Group& group) {
         for (Index k = 0; k < group.count; ++k) begin(group.place[k]);
-        const bool ahead = goes_ahead(group);
-        for (Index step = 0; step < p_.steps; ++step) {
-            if (ahead && step % ahead_steps == 0) project_ahead(group, step);
-            advance(group, step, ahead);
-        }
+        go(group, {0, p_.steps});
+    }
+
+    // Steps [from, to) once more, for the backward pass, which has no results to write.
+    void again(const Group& group, Share steps) {
+        at_.first = steps.from;
+        for (Index k = 0; k < group.count; ++k) restore(group.place[k], steps);
+        go(group, steps);
     }
 
     // All threads on the same sequences, each with its own units, or its own sequences where a step needs a
     // whole row; they meet in between. What the last meeting leaves to do touches no row that others read
     // next.
-    void run_shared(Group& group, int thread, int threads) {
+    void run_shared(const Group& group, int thread, int threads) {
+        take_units(thread, threads);
+        const Share own = share(group.count, thread, threads);
+        for (Index k = own.from; k < own.to; ++k) begin(group.place[k]);
+        call_.meet();
+        go_shared(group, {0, p_.steps}, thread, threads);
+    }
+
+    void again_shared(const Group& group, Share steps, int thread, int threads) {
+        at_.first = steps.from;
+        take_units(thread, threads);
+        const Share own = share(group.count, thread, threads);
+        for (Index k = own.from; k < own.to; ++k) restore(group.place[k], steps);
+        call_.meet();
+        go_shared(group, steps, thread, threads);
+        call_.meet();
+    }
+
+  private:
+    void go(const Group& group, Share steps) {
+        const bool ahead = goes_ahead(group);
+        for (Index step = steps.from; step < steps.to; ++step) {
+            if (ahead && (step - steps.from) % ahead_steps == 0) project_ahead(group, {step, steps.to});
+            advance(group, step, ahead);
+        }
+    }
+
+    void go_shared(const Group& group, Share steps, int thread, int threads) {
+        const bool ahead = goes_ahead(group);
+        for (Index step = steps.from; step < steps.to; ++step) {
+            if (ahead && (step - steps.from) % ahead_steps == 0) project_ahead(group, {step, steps.to});
+            advance_shared(group, step, ahead, thread, threads);
+        }
+    }
+
+    void take_units(int thread, int threads) {
         const Index blocks = s_.width / block,
                     whole = s_.gates == 4 ? 1 : 4;  // blocks that fill whole panels
         const Share mine = share((blocks + whole - 1) / whole, thread, threads);
         const Index last = mine.to * whole < blocks ? mine.to * whole : blocks;
         units_ = {mine.from * whole * block, last * block};
         panels_ = {mine.from * whole * s_.gates / 4, (last * s_.gates + 3) / 4};
-        panels_hr_ = share(panels_hr_.to, thread, threads);
-        const Share own = share(group.count, thread, threads);
-        for (Index k = own.from; k < own.to; ++k) begin(group.place[k]);
-        call_.meet();
-        const bool ahead = goes_ahead(group);
-        for (Index step = 0; step < p_.steps; ++step) {
-            if (ahead && step % ahead_steps == 0) project_ahead(group, step);
-            advance_shared(group, step, ahead, thread, threads);
-        }
+        panels_hr_ = share((w_hr_.vectors + 3) / 4, thread, threads);
     }
 
-  private:
     const Call& call_;
     const longspan_problem& p_;
     const Shape& s_;
@@ -72,6 +102,7 @@ class Forward {
     Packed<W> w_ih_, w_hh_, w_hr_;
     Packed<W> w_hn_;  // U_n, where its product waits for r
     bool wants_pre_ = false;
+    Index marks_ = 0;           // steps between two states that are kept; 0 where none is
     Share panels_, panels_hr_;  // of the products: all, or those of this thread
     Units units_;               // that these panels are about
 
@@ -105,6 +136,28 @@ class Forward {
         }
     }
 
+    // The states that a chunk begins with: those that were kept, or the initial ones.
+    void restore(Index place, Share steps) const {
+        const Index first = call_.first(place), chunk = call_.work.chunk;
+        if (call_.length[place] == 0 || first >= steps.to) return;
+        if (first >= steps.from) return begin(place);
+        if (!call_.active(place, steps.from)) return;
+        const Index number = (steps.from - chunk_shift(p_, chunk)) / chunk;
+        copy(at_.mark(0, number, place), s_.h_width, at_.h(steps.from, place));
+        if (s_.lstm) copy(at_.mark(1, number, place), s_.width, at_.c(steps.from, place));
+    }
+
+    // Keep the states before the first step of a chunk.
+    void mark(const Group& now, Index step, Share own) const {
+        const Index past = step - chunk_shift(p_, marks_);
+        if (past < 0 || past % marks_ != 0) return;
+        for (Index k = own.from; k < own.to; ++k) {
+            const Index place = now.place[k];
+            copy(at_.h(step, place), s_.h_width, at_.mark(0, past / marks_, place));
+            if (s_.lstm) copy(at_.c(step, place), s_.width, at_.mark(1, past / marks_, place));
+        }
+    }
+
     void start_anew(Index step, Index place) const {
         for (int which = 0; which < s_.states(); ++which) {
             const Index width = s_.state_width(which);
@@ -117,13 +170,13 @@ class Forward {
     }
 
     // The input terms of the next steps, in the place of their sums: rows of one product.
-    void project_ahead(const Group& group, Index start) const {
+    void project_ahead(const Group& group, Share steps) const {
         for (Index k = 0; k < group.count; ++k) {
             const Index place = group.place[k];
             const T* rows[ahead_steps];
             T* sums[ahead_steps];
             Index count = 0;
-            for (Index step = start; step < start + ahead_steps && step < p_.steps; ++step) {
+            for (Index step = steps.from; step < steps.from + ahead_steps && step < steps.to; ++step) {
                 if (!call_.active(place, step)) continue;
                 rows[count] = at_.x(step, place);
                 sums[count++] = at_.gates(step, place);
@@ -173,6 +226,7 @@ class Forward {
     void advance(const Group& group, Index step, bool ahead) {
         const Group now = active_of(call_, group, step);
         if (now.count == 0) return;
+        if (marks_ > 0) mark(now, step, {0, now.count});
         arrive(now, step, {0, now.count});
         every_product(now, step, ahead);
         if (s_.reset_before) late_product(now, step, false);
@@ -188,6 +242,7 @@ class Forward {
         const Group now = active_of(call_, group, step);
         if (now.count == 0) return;
         const Share own = share(now.count, thread, threads);
+        if (marks_ > 0) mark(now, step, own);
         if (s_.drop || p_.reset != nullptr) {
             arrive(now, step, own);
             call_.meet();
@@ -335,9 +390,10 @@ class Forward {
     }
 
     void finish(Index step, Index place) const {
+        for (int which = 0; which < s_.states(); ++which) hold(which, step, place);
+        if (call_.results == nullptr) return;
         const longspan_results& out = *call_.results;
         const Index n = call_.order[place];
-        for (int which = 0; which < s_.states(); ++which) hold(which, step, place);
         const T* h = at_.h(step + 1, place);
         copy(h, s_.P, static_cast<T*>(out.y) + call_.time(step) * out.y_time + n * out.y_batch);
         record(step, place);
@@ -376,8 +432,9 @@ void forward(const Call& call, int thread, int threads) {
     const Share mine = sequences_of(call, thread, threads);
     for (Index place = mine.from; place < mine.to; ++place) clear_padding<T>(call, place);
     if (!call.by_units) loop.take_rows(thread);
-    if (!call.by_units) return each_group(mine, [&](Group& group) { loop.run(group); });
-    each_group({0, call.problem->batch}, [&](Group& group) { loop.run_shared(group, thread, threads); });
+    if (!call.by_units) return each_group(mine, [&](const Group& group) { loop.run(group); });
+    each_group({0, call.problem->batch},
+               [&](const Group& group) { loop.run_shared(group, thread, threads); });
 }
 
 }  // namespace longspan::LONGSPAN_ISA

@@ -96,18 +96,15 @@ struct TapeLayout {
     Rows unit_x, unit_h;  // the two products, then normalised
     Rows scale;           // 16 wide: 1 / deviation of the two products
     Rows shown;           // what is projected
+    Rows mark_h, mark_c;  // to recompute the rest: states before the first step of every chunk
     Index size;
 };
 
-static inline TapeLayout tape_layout(const longspan_problem& p, const Shape& s) {
-    TapeLayout t{};
-    Ruler ruler;
-    const bool all = p.keep != 0;
-    const Index T = all ? p.steps : 1;
-    t.gates = ruler.rows(all                      ? T
-                         : p.batch <= ahead_batch ? ahead_steps
-                                                  : 1,
-                         p.batch, s.chains * s.width, all, p.threads);
+// What the steps of a call leave behind: of all `steps`, or of the last few, and then `ahead` of sums.
+static inline void step_rows(Ruler& ruler, const longspan_problem& p, const Shape& s, Index steps, bool all,
+                             TapeLayout& t) {
+    const Index T = all ? steps : 1, ahead = p.batch <= ahead_batch ? ahead_steps : 1;
+    t.gates = ruler.rows(all ? T : ahead, p.batch, s.chains * s.width, all, p.threads);
     t.h = ruler.rows(all ? T + 1 : 2, p.batch, s.h_width, all, p.threads);
     if (s.lstm) t.c = ruler.rows(all ? T + 1 : 2, p.batch, s.width, all, p.threads);
     if (s.drop) t.seen = ruler.rows(T, p.batch, s.h_width, all, p.threads);
@@ -117,8 +114,6 @@ static inline TapeLayout tape_layout(const longspan_problem& p, const Shape& s) 
         t.scale = ruler.rows(T, p.batch, 16, all, p.threads);
     }
     if (s.projection || s.norm) t.shown = ruler.rows(T, p.batch, s.width, all, p.threads);
-    t.size = ruler.end();
-    return t;
 }
 
 // The backward pass goes through time in chunks: what it finds for the steps of one is summed up while it is
@@ -141,6 +136,25 @@ static inline Index chunk_steps(const longspan_problem& p, const Shape& s) {
     const Index all = (p.steps + block - 1) / block;
     const Index blocks = wanted < 1 ? 1 : wanted < all ? wanted : all;
     return block * (blocks > 0 ? blocks : 1);
+}
+
+// Chunks count from the first element of the sequences: the last one that is taken, or the first, is cut
+// short.
+static inline Index chunk_shift(const longspan_problem& p, Index chunk) {
+    return p.reverse != 0 ? p.steps % chunk : 0;
+}
+
+static inline TapeLayout tape_layout(const longspan_problem& p, const Shape& s) {
+    TapeLayout t{};
+    Ruler ruler;
+    if (p.keep == LONGSPAN_KEEP_STATES) {
+        const Index marks = p.steps / chunk_steps(p, s) + 1;
+        t.mark_h = ruler.rows(marks, p.batch, s.h_width, true, p.threads);
+        if (s.lstm) t.mark_c = ruler.rows(marks, p.batch, s.width, true, p.threads);
+    }
+    step_rows(ruler, p, s, p.steps, p.keep == LONGSPAN_KEEP_ALL, t);
+    t.size = ruler.end();
+    return t;
 }
 
 // Elements of a matrix packed for the forward pass; those in half the room come in pairs of blocks.
@@ -167,6 +181,8 @@ struct WorkLayout {
     Index gradients_size;
     Index list;  // backward: per thread, the real rows of a chunk; int64
     Index list_size;
+    Index again_ih, again_hh, again_hr;  // backward that recomputes: weights packed as for the forward pass,
+    Index again_scratch, again;          // and its rows, and those of a chunk
     Index size;
 };
 
@@ -192,6 +208,15 @@ static inline SumsLayout sums_layout(const Shape& s) {
     l.w_hn = ruler.take(s.reset_before ? (s.width + 63) / 64 * 64 * s.P : 0);
     l.size = ruler.end();
     return l;
+}
+
+// The rows of one chunk, which the backward pass makes again.
+static inline TapeLayout chunk_layout(const longspan_problem& p, const Shape& s, Index chunk) {
+    TapeLayout t{};
+    Ruler ruler;
+    step_rows(ruler, p, s, chunk, true, t);
+    t.size = ruler.end();
+    return t;
 }
 
 static inline WorkLayout work_layout(const longspan_problem& p, const Shape& s, bool backward) {
@@ -231,6 +256,13 @@ static inline WorkLayout work_layout(const longspan_problem& p, const Shape& s, 
         w.gradients = ruler.take(w.gradients_size * p.threads);
         w.list_size = (5 * w.ring + w.chunk) * index_elements;
         w.list = ruler.take(w.list_size * p.threads);
+    }
+    if (backward && p.keep == LONGSPAN_KEEP_STATES) {
+        w.again_ih = ruler.take(elements_of_weights(p, rows, s.I));
+        w.again_hh = ruler.take(elements_of_weights(p, rows, s.P));
+        w.again_hr = ruler.take(s.projection ? elements_of_weights(p, s.h_width, s.H) : 0);
+        w.again_scratch = ruler.take(B * w.scratch_width);
+        w.again = ruler.take(chunk_layout(p, s, w.chunk).size);
     }
     w.size = ruler.end();
     return w;

@@ -90,6 +90,7 @@ bool options_fit(const longspan_problem& p) {
         LONGSPAN_PEEPHOLE | LONGSPAN_COUPLED | LONGSPAN_NO_FORGET | LONGSPAN_LAYER_NORM | LONGSPAN_PROJECTION;
     constexpr int both = LONGSPAN_COUPLED | LONGSPAN_NO_FORGET;
     if (p.type != LONGSPAN_FLOAT32 && p.type != LONGSPAN_FLOAT64) return false;
+    if (p.keep < LONGSPAN_KEEP_NOTHING || p.keep > LONGSPAN_KEEP_STATES) return false;
     for (const double rate : {p.recurrent_dropout, p.zoneout[0], p.zoneout[1]})
         if (!(rate >= 0.0 && rate <= 1.0)) return false;
     if (!(p.cell_clip >= 0.0) || p.layer < 0 || p.layer > 255 || p.direction < 0 || p.direction > 1)
@@ -162,6 +163,13 @@ Call prepare(const longspan_problem& p, const longspan_results* results,
     call.shape = shape_of(p);
     call.tape = tape_layout(p, call.shape);
     call.work = work_layout(p, call.shape, gradients != nullptr);
+    call.rows = p.tape;
+    if (gradients != nullptr && call.recomputes()) {
+        const TapeLayout marks = call.tape;
+        call.tape = chunk_layout(p, call.shape, call.work.chunk);
+        call.tape.mark_h = marks.mark_h, call.tape.mark_c = marks.mark_c;
+        call.rows = static_cast<char*>(p.work) + call.work.again * element(p);
+    }
     Index* order = reinterpret_cast<Index*>(static_cast<char*>(p.work) + call.work.order * element(p));
     Index* length = order + p.batch;
     sort_by_length(p, order, length);
@@ -181,7 +189,7 @@ void share_of_job(void* context, int share, int shares) {
     job.run(*job.call, share, shares);
 }
 
-constexpr double sequences_us = 45.0;    // of work that are worth a thread with sequences of its own,
+constexpr double sequences_us = 25.0;    // of work that are worth a thread with sequences of its own,
 constexpr double units_us = 8.0;         // or one that shares the units of every step
 constexpr double flops_per_us = 2.4e5;   // of one thread
 constexpr double bytes_per_us = 1.5e5;   // of weights that do not stay in the nearest cache
@@ -284,7 +292,7 @@ int32_t longspan_forward(const longspan_problem* problem, const longspan_results
 
 int32_t longspan_backward(const longspan_problem* problem, const longspan_gradients* gradients) {
     if (problem == nullptr || gradients == nullptr) return LONGSPAN_BAD_POINTER;
-    if (problem->keep == 0) return LONGSPAN_BAD_OPTION;
+    if (problem->keep == LONGSPAN_KEEP_NOTHING) return LONGSPAN_BAD_OPTION;
     const int status = check_call(*problem, true);
     if (status != LONGSPAN_OK) return status;
     if (!gradients_fit(*problem, *gradients)) return LONGSPAN_BAD_POINTER;

@@ -78,29 +78,39 @@ void pad_gates(const T* from, Index gates, Index units, T* to) {
 template <class T>
 struct Place {
     explicit Place(const Call& of)
-        : call(of), tape(static_cast<T*>(of.problem->tape)), work(static_cast<T*>(of.problem->work)) {}
+        : call(of), tape(static_cast<T*>(of.rows)), work(static_cast<T*>(of.problem->work)) {}
 
     const Call& call;
     T* tape;
     T* work;
     Index thread = 0;  // whose rows these are, where rows of threads lie apart
+    Index first = 0;   // step of the first row, where there are those of a chunk only
 
     const T* weight(int which) const { return static_cast<const T*>(call.problem->weights[which]); }
     const T* x(Index step, Index place) const {
         const longspan_problem& p = *call.problem;
         return static_cast<const T*>(p.x) + call.time(step) * p.x_time + call.order[place] * p.x_batch;
     }
-    T* gates(Index step, Index place) const { return tape + call.tape.gates.at(step, place, thread); }
-    T* h(Index step, Index place) const { return tape + call.tape.h.at(step, place, thread); }
-    T* c(Index step, Index place) const { return tape + call.tape.c.at(step, place, thread); }
+    T* gates(Index step, Index place) const { return tape + call.tape.gates.at(step - first, place, thread); }
+    T* h(Index step, Index place) const { return tape + call.tape.h.at(step - first, place, thread); }
+    T* c(Index step, Index place) const { return tape + call.tape.c.at(step - first, place, thread); }
     // h as the recurrent product sees it.
     T* seen(Index step, Index place) const {
-        return call.shape.drop ? tape + call.tape.seen.at(step, place, thread) : h(step, place);
+        return call.shape.drop ? tape + call.tape.seen.at(step - first, place, thread) : h(step, place);
     }
-    T* unit_x(Index step, Index place) const { return tape + call.tape.unit_x.at(step, place, thread); }
-    T* unit_h(Index step, Index place) const { return tape + call.tape.unit_h.at(step, place, thread); }
-    T* scale(Index step, Index place) const { return tape + call.tape.scale.at(step, place, thread); }
-    T* shown(Index step, Index place) const { return tape + call.tape.shown.at(step, place, thread); }
+    T* unit_x(Index step, Index place) const {
+        return tape + call.tape.unit_x.at(step - first, place, thread);
+    }
+    T* unit_h(Index step, Index place) const {
+        return tape + call.tape.unit_h.at(step - first, place, thread);
+    }
+    T* scale(Index step, Index place) const { return tape + call.tape.scale.at(step - first, place, thread); }
+    T* shown(Index step, Index place) const { return tape + call.tape.shown.at(step - first, place, thread); }
+    // States before the first step of a chunk.
+    T* mark(int which, Index number, Index place) const {
+        const Rows& rows = which == 0 ? call.tape.mark_h : call.tape.mark_c;
+        return static_cast<T*>(call.problem->tape) + rows.at(number, place);
+    }
     T* scratch(Index place) const { return work + call.work.scratch + place * call.work.scratch_width; }
     const T* drop(Index place) const { return work + call.work.drop + place * call.shape.h_width; }
     const T* bias() const { return work + call.work.bias; }

@@ -92,7 +92,7 @@ class WeightGradients {
     }
     void* out(int which) const { return call_.gradients->weights[which]; }
     Source<T> tape(const longspan::Rows& rows) const {
-        return {at_.tape + rows.offset, rows.width, rows_.tape()};
+        return {at_.tape + rows.offset, rows.width, call_.recomputes() ? rows_.ring() : rows_.tape()};
     }
     Source<T> ring(Index region, Index width) const { return {at_.work + region, width, rows_.ring()}; }
 
@@ -182,10 +182,22 @@ void clear_input_padding(const Call& call, int thread, int threads) {
             clear(static_cast<T*>(to.x) + t * to.x_time + call.order[place] * to.x_batch, p.inputs);
 }
 
+// The call as the forward pass saw it, but for the place of its rows: to make those of a chunk again.
+Call forward_again(const Call& call) {
+    Call again = call;
+    again.results = nullptr;
+    again.work.w_ih = call.work.again_ih, again.work.w_hh = call.work.again_hh;
+    again.work.w_hr = call.work.again_hr, again.work.scratch = call.work.again_scratch;
+    return again;
+}
+
 template <class T>
 void backward(const Call& call, int thread, int threads) {
     const longspan_problem& p = *call.problem;
     pack<T>(call, true, thread, threads);
+    const Call before = forward_again(call);
+    if (call.recomputes()) pack<T>(before, false, thread, threads);
+    Forward<T> again(before);
     clear_input_padding<T>(call, thread, threads);
     WeightGradients<T> weights(call, thread, threads);
     weights.clear();
@@ -194,17 +206,21 @@ void backward(const Call& call, int thread, int threads) {
     for (Index place = mine.from; place < mine.to; ++place) loop.begin(place);
     if (call.by_units) loop.take_units(thread, threads);
     call.meet();
-    const Index chunk = call.work.chunk, shift = call.reverse() ? p.steps % chunk : 0;
-    // Chunks count from the first element of the sequences: the last one that is taken, or the first, is cut
-    // short.
+    const Index chunk = call.work.chunk, shift = chunk_shift(p, chunk);
     for (Index to = p.steps; to > 0;) {
         Index from = shift + (to - 1 - shift) / chunk * chunk;
         if (to <= shift) from = 0;
         const Share steps{from, to};
         if (call.by_units)
-            each_group({0, p.batch}, [&](Group& group) { loop.run_shared(group, steps, thread, threads); });
+            each_group({0, p.batch}, [&](const Group& group) {
+                if (call.recomputes()) again.again_shared(group, steps, thread, threads);
+                loop.run_shared(group, steps, thread, threads);
+            });
         else
-            each_group(mine, [&](Group& group) { loop.run(group, steps); });
+            each_group(mine, [&](const Group& group) {
+                if (call.recomputes()) again.again(group, steps);
+                loop.run(group, steps);
+            });
         call.meet();
         weights.add(from, to);
         call.meet();

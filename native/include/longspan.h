@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define LONGSPAN_ABI 3
+#define LONGSPAN_ABI 4
 #define LONGSPAN_API __attribute__((visibility("default")))
 
 enum longspan_cell { LONGSPAN_LSTM = 0, LONGSPAN_RNN = 1, LONGSPAN_GRU = 2 };
@@ -33,6 +33,10 @@ enum longspan_type { LONGSPAN_FLOAT32 = 0, LONGSPAN_FLOAT64 = 1 };
  * of the problem, vectors, states and sums stay float, and the results are those of the rounded matrices, to
  * the bit. */
 enum longspan_weights_type { LONGSPAN_AS_TYPE = 0, LONGSPAN_BFLOAT16 = 1 };
+
+/* What a forward call leaves on the tape for its backward pass: nothing, everything, or the states at a few
+ * steps, from which the backward pass makes the rest again, with the same bits. */
+enum longspan_keep { LONGSPAN_KEEP_NOTHING = 0, LONGSPAN_KEEP_ALL = 1, LONGSPAN_KEEP_STATES = 2 };
 
 enum longspan_option {
     LONGSPAN_PEEPHOLE = 1,     /* LSTM: weight_ch, gates in the order i f o */
@@ -86,7 +90,7 @@ struct longspan_problem {
     int32_t cell, options, type;
     int32_t training; /* draw masks (else zoneout takes its expectation) */
     int32_t reverse;  /* from the last step of each sequence to its first */
-    int32_t keep;     /* write the tape that the backward pass reads */
+    int32_t keep;     /* enum longspan_keep */
     int32_t threads;  /* at most this many, at least 1 */
     int32_t isa;      /* 0 the best one, 3 x86-64-v3, 4 x86-64-v4: for tests */
     int32_t packed; /* `work` holds the weights as a forward call of the same shape, without a reset of `work`
@@ -148,7 +152,7 @@ LONGSPAN_API int32_t longspan_sizes(const struct longspan_problem* problem, int3
 LONGSPAN_API int32_t longspan_forward(const struct longspan_problem* problem,
                                       const struct longspan_results* results);
 
-/* Gradients of a forward call with keep = 1 and the same problem. The tape is only read. */
+/* Gradients of a forward call that kept a tape, and the same problem. The tape is only read. */
 LONGSPAN_API int32_t longspan_backward(const struct longspan_problem* problem,
                                        const struct longspan_gradients* gradients);
 

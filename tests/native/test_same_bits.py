@@ -14,8 +14,10 @@ from kernel_contract import Problem, outputs_and_gradients
 from native_problems import Sizes, assert_same_bits, engine, problem, rows, run, sizes
 from torch import Tensor
 
-from longspan.kernels import native
+from longspan.kernels import native, native_call
 from longspan.kernels.native_library import library
+from longspan.kernels.native_stack import run_operators
+from longspan.nn import LSTM
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -169,6 +171,87 @@ def test_sharing_the_units_of_a_step_changes_no_bit_of_a_gradient(
         want = outputs_and_gradients(native.run, case)
     with engine(threads):
         assert_same_bits(outputs_and_gradients(native.run, case), want)
+
+
+@settings(max_examples=30)
+@given(sizes(max_batch=20), st.integers(1, 3), st.booleans())
+def test_to_recompute_changes_no_bit_of_a_gradient(size: Sizes, threads: int, ragged: bool) -> None:
+    """Over several chunks of the backward pass, the last one cut short."""
+    plan, args = problem(size._replace(hidden=max(size.hidden, 48), steps=20 * size.steps))
+    if ragged:
+        generator = torch.Generator().manual_seed(size.seed)
+        lengths = torch.randint(0, size.steps + 1, (size.batch,), generator=generator)
+        plan, args = plan._replace(ragged=True), args._replace(lengths=lengths)
+    with engine():
+        want = outputs_and_gradients(native.run, Problem(plan, args, _cotangents))
+    with engine(threads):
+        again = Problem(plan._replace(recompute=True), args, _cotangents)
+        assert_same_bits(outputs_and_gradients(native.run, again), want)
+
+
+@settings(max_examples=10)
+@given(sizes(max_batch=3), st.integers(2, 3), st.booleans())
+def test_to_recompute_where_threads_share_units_changes_no_bit(
+    size: Sizes, threads: int, plain: bool
+) -> None:
+    plan, args = problem(size._replace(hidden=200, steps=25 * size.steps))
+    if plain:
+        plan = plan._replace(zoneout=(), record=(), resets=False, training=False)
+        args = args._replace(reset=None, reset_state=None)
+    with engine():
+        want = outputs_and_gradients(native.run, Problem(plan, args, _cotangents))
+    with engine(threads):
+        again = Problem(plan._replace(recompute=True), args, _cotangents)
+        assert_same_bits(outputs_and_gradients(native.run, again), want)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_a_layer_that_recomputes_gives_the_same_bits(batch_first: bool) -> None:
+    """Two layers in two directions with lengths, dropout and masks."""
+    found = []
+    for recompute in (False, True):
+        torch.manual_seed(3)
+        layer = LSTM(
+            5, 64, 2, batch_first=batch_first, dropout=0.3, bidirectional=True, peephole=True,
+            recurrent_dropout=0.2, zoneout=(0.1, 0.2), recompute=recompute,
+        )  # fmt: skip
+        x = torch.randn((4, 1500, 5) if batch_first else (1500, 4, 5), requires_grad=True)
+        y, (h, c) = layer(x, lengths=torch.tensor([1500, 1, 777, 1200]), seed=5)
+        (y.square().sum() + h.sum() + c.sum()).backward()
+        found.append(
+            {"y": y, "h": h, "c": c, "x": x.grad, **{n: p.grad for n, p in layer.named_parameters()}}
+        )
+    assert_same_bits(found[1], found[0])
+
+
+def test_operators_that_recompute_give_the_same_bits() -> None:
+    plan, args = problem(Sizes(400, 5, 8, 64, "lstm", (("peephole", True),), True, True, 1))
+    want = outputs_and_gradients(run_operators, Problem(plan, args, _cotangents))
+    again = Problem(plan._replace(recompute=True), args, _cotangents)
+    assert_same_bits(outputs_and_gradients(run_operators, again), want)
+
+
+def test_every_group_of_a_projection_is_shared_out_whole() -> None:
+    """More sequences than a group holds, and weights so large that threads share units all the same."""
+    plan, args = problem(Sizes(2, 200, 512, 1024, "lstm", (("projection", True),), False, False, 1))
+    plan = plan._replace(record=(), zoneout=())
+    with engine():
+        want = run(plan, args)
+    with engine(2):
+        assert_same_bits(run(plan, args), want)
+
+
+def test_to_recompute_keeps_a_fraction() -> None:
+    plan, args = problem(Sizes(2000, 4, 8, 64, "lstm", (), False, False, 1))
+    plan = plan._replace(record=(), recurrent_dropout=0.0, zoneout=())
+    tapes = [
+        native_call.Call(each, args)
+        .problem(0, args.x, keep=native_call.kept_by(each), backward=False)[1]
+        .tape
+        for each in (plan, plan._replace(recompute=True))
+    ]
+    assert tapes[0] >= 2000 * 4 * 64 * 6
+    assert tapes[1] < tapes[0] / 50
 
 
 @settings(max_examples=10)

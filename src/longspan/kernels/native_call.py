@@ -12,10 +12,10 @@ from torch import Tensor
 
 from longspan.core.errors import InputError
 from longspan.kernels.native_cells import facts_of
-from longspan.kernels.native_library import Problem, Running, checked, library, running
+from longspan.kernels.native_library import KEEP_ALL, KEEP_STATES, Problem, Running, checked, library, running
 from longspan.kernels.plan import Arguments, Plan
 
-__all__ = ["Call", "SideFacts"]
+__all__ = ["Call", "SideFacts", "kept_by"]
 
 _TYPES = {torch.float32: 0, torch.float64: 1}
 
@@ -33,6 +33,11 @@ class SideFacts(NamedTuple):
     work: int
 
 
+def kept_by(plan: Plan) -> int:
+    """What a forward pass of the plan keeps for its backward pass."""
+    return KEEP_STATES if plan.recompute else KEEP_ALL
+
+
 @lru_cache(4096)
 def _side(
     plan: Plan,
@@ -40,7 +45,7 @@ def _side(
     direction: int,
     sizes: tuple[int, int, int],
     how: Running,
-    keep: bool,
+    keep: int,
     backward: bool,
 ) -> SideFacts:
     facts, zoneout = facts_of(plan.cell), (*plan.zoneout, 0.0, 0.0)
@@ -83,7 +88,7 @@ class Call:
         for place in range(self.plan.num_layers * self.directions):
             yield place // self.directions, place % self.directions, place
 
-    def problem(self, place: int, x: Tensor, *, keep: bool, backward: bool) -> tuple[Problem, SideFacts]:
+    def problem(self, place: int, x: Tensor, *, keep: int, backward: bool) -> tuple[Problem, SideFacts]:
         """The problem of one side, apart from tape and work space."""
         layer, direction = divmod(place, self.directions)
         sizes = (self.steps, self.sequences, x.shape[2])

@@ -27,7 +27,7 @@ from longspan.cells.base import Cell
 from longspan.core.errors import InputError
 from longspan.kernels import reference
 from longspan.kernels.masks import holds, recurrent_factor
-from longspan.kernels.native_library import GATE, PRE, WEIGHTS, NativeError
+from longspan.kernels.native_library import GATE, KEEP_ALL, PRE, WEIGHTS, NativeError
 from longspan.kernels.plan import Arguments, Plan
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def _forward_kernel(side_of: SideOf) -> Kernel:
         with enable_single_level_autograd_function():
             # What asks for the tape may be hidden from the caller by a transform: it is decided here.
             return _Forward.apply(  # type: ignore[attr-defined]
-                _Call(keyset, side._replace(keep=True)), *operands.flat()
+                _Call(keyset, side._replace(keep=side.keep or KEEP_ALL)), *operands.flat()
             )
 
     return kernel

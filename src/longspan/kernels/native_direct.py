@@ -18,9 +18,9 @@ from torch.autograd import forward_ad
 
 from longspan.kernels import native_buffers
 from longspan.kernels.masks import dropout_factor
-from longspan.kernels.native_call import Call
+from longspan.kernels.native_call import Call, kept_by
 from longspan.kernels.native_cells import record_place
-from longspan.kernels.native_library import Gradients, Results, checked, library
+from longspan.kernels.native_library import KEEP_NOTHING, Gradients, Results, checked, library
 from longspan.kernels.native_stack import run_operators
 from longspan.kernels.plan import Arguments, Plan, Result
 
@@ -82,7 +82,7 @@ class _Pass(NamedTuple):
     factors: list[Tensor]
 
 
-def _forward(call: Call, *, keep: bool) -> _Pass:
+def _forward(call: Call, *, keep: int) -> _Pass:
     plan, width, size = call.plan, call.widths[0], call.size
     finals = tuple(call.sides_of(call.sequences, each) for each in call.widths)
     records = tuple(
@@ -108,7 +108,7 @@ def _forward(call: Call, *, keep: bool) -> _Pass:
         for to, record in zip(places, records, strict=True):
             out.record[to] = record.data_ptr() + place * record[0, 0].numel() * size
         checked(run(ctypes.byref(problem), ctypes.byref(out)))
-        if keep:
+        if keep != KEEP_NOTHING:
             found.tapes.append(tape)
         else:
             native_buffers.give(tape)
@@ -152,7 +152,7 @@ def _backward(call: Call, kept: _Pass, wanted: _Wanted, *, wants_x: bool) -> _Fo
     d_y, d_x, inputs = wanted.y, None, [call.x, *kept.inputs]
     for layer, direction, place in reversed(list(call.sides())):
         source = inputs[layer]
-        problem, side = call.problem(place, source, keep=True, backward=True)
+        problem, side = call.problem(place, source, keep=kept_by(call.plan), backward=True)
         work = call.empty(side.work)
         tape = kept.tapes[place]
         problem.tape, problem.tape_bytes = tape.data_ptr(), tape.numel() * call.size
@@ -217,7 +217,7 @@ class _Stack(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, plan: Plan, others: _Others, *floating: Tensor) -> Any:
         call = Call(plan, _arguments(plan, floating, others))
-        found = _forward(call, keep=True)
+        found = _forward(call, keep=kept_by(plan))
         ctx.plan, ctx.counts = plan, (len(floating), len(found.tapes), len(found.inputs), len(found.factors))
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*floating, *others, *found.tapes, *found.inputs, *found.factors)
@@ -292,7 +292,7 @@ def run_direct(plan: Plan, args: Arguments) -> Result:
         others = _Others(args.lengths, args.reset, args.seed, args.sample_ids, args.first_step)
         y, *rest = _apply(plan, others, *floating)
     else:
-        found = _forward(Call(plan, args), keep=False)
+        found = _forward(Call(plan, args), keep=KEEP_NOTHING)
         y, rest = found.y, [*found.state, *found.records]
     states = len(plan.cell.states)
     return Result(y, tuple(rest[:states]), dict(zip(plan.record, rest[states:], strict=True)))

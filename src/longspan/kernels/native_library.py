@@ -21,6 +21,9 @@ from longspan.core.errors import LongspanError
 __all__ = [
     "ABI",
     "GATE",
+    "KEEP_ALL",
+    "KEEP_NOTHING",
+    "KEEP_STATES",
     "PRE",
     "RECORDS",
     "STATUS",
@@ -36,7 +39,8 @@ __all__ = [
     "running",
 ]
 
-ABI = 3
+ABI = 4
+KEEP_NOTHING, KEEP_ALL, KEEP_STATES = 0, 1, 2  # enum longspan_keep
 WEIGHTS = (
     "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_ch",
     "gain_ih", "gain_hh", "gain_c", "shift_c",

@@ -44,7 +44,7 @@ class Side(NamedTuple):
         layer: number of the layer.
         direction: 0 forward, 1 backward.
         training: whether masks are drawn.
-        keep: whether the tape is kept for the backward pass.
+        keep: what is kept for the backward pass: nothing, all, or states.
         present: bits of the weights that there are.
         record: places of the records in the header, in the order in which they come.
         cell_clip: bound of the cell state, or 0.
@@ -58,7 +58,7 @@ class Side(NamedTuple):
     layer: int
     direction: int
     training: bool
-    keep: bool
+    keep: int
     present: int
     record: tuple[int, ...]
     cell_clip: float
@@ -78,9 +78,7 @@ class Side(NamedTuple):
     def from_numbers(cls, numbers: Sequence[int], rates: Sequence[float]) -> Side:
         """Back from the lists."""
         cell, options, layer, direction, training, keep, present, *record = numbers
-        return cls(
-            cell, options, layer, direction, bool(training), bool(keep), present, tuple(record), *rates
-        )
+        return cls(cell, options, layer, direction, bool(training), keep, present, tuple(record), *rates)
 
     @property
     def states(self) -> int:

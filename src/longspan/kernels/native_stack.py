@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from longspan.kernels.masks import dropout_factor
+from longspan.kernels.native_call import kept_by
 from longspan.kernels.native_cells import facts_of, record_place
+from longspan.kernels.native_library import KEEP_NOTHING
 from longspan.kernels.native_ops import Side, run_side
 from longspan.kernels.plan import Arguments, Plan, Result
 
@@ -69,7 +71,7 @@ def _run_one(
         layer=layer,
         direction=direction,
         training=plan.training,
-        keep=_needs_tape(x, *weights, *state, *fresh),
+        keep=kept_by(plan) if _needs_tape(x, *weights, *state, *fresh) else KEEP_NOTHING,
         present=facts.present,
         record=tuple(record_place(cell, name) for name in names),
         cell_clip=facts.cell_clip,

@@ -39,6 +39,7 @@ class Plan(NamedTuple):
         empty: whether there are no steps or no sequences.
         device: type of the device.
         dtype: type of the input.
+        recompute: whether the backward pass makes gates again instead of reading them, where the kernel can.
     """
 
     cell: Cell
@@ -59,6 +60,7 @@ class Plan(NamedTuple):
     empty: bool
     device: str
     dtype: torch.dtype
+    recompute: bool = False
 
     @property
     def drops_between_layers(self) -> bool:

@@ -43,6 +43,7 @@ class LSTM(Recurrent):
         cell_clip: bound on the size of the cell state.
         recurrent_dropout: on h inside the recurrent product, one mask a sequence.
         zoneout: rate, or (rate of h, rate of c).
+        recompute: make the gates again in the backward pass instead of keeping them; see `Recurrent`.
         forget_bias: what the forget gate's two biases sum to at the start, in place of random ones. 1 lets a
             new network remember (Jozefowicz, Zaremba, Sutskever 2015). With ``coupled`` the input gate gets
             its negative.
@@ -74,6 +75,7 @@ class LSTM(Recurrent):
         cell_clip: float | None = None,
         recurrent_dropout: float = 0.0,
         zoneout: float | Sequence[float] = 0.0,
+        recompute: bool = False,
         forget_bias: float | None = None,
         learn_initial_state: bool = False,
     ) -> None:
@@ -98,6 +100,7 @@ class LSTM(Recurrent):
             proj_size=proj_size,
             recurrent_dropout=recurrent_dropout,
             zoneout=zoneout,
+            recompute=recompute,
             learn_initial_state=learn_initial_state,
             device=device,
             dtype=dtype,
@@ -156,6 +159,7 @@ class GRU(Recurrent):
             (2014).
         recurrent_dropout: on h inside the recurrent product, one mask a sequence.
         zoneout: rate for h.
+        recompute: make the gates again in the backward pass instead of keeping them; see `Recurrent`.
         learn_initial_state: the state before the first step is learned.
 
     Raises:
@@ -177,6 +181,7 @@ class GRU(Recurrent):
         reset_after: bool = True,
         recurrent_dropout: float = 0.0,
         zoneout: float | Sequence[float] = 0.0,
+        recompute: bool = False,
         learn_initial_state: bool = False,
     ) -> None:
         super().__init__(
@@ -189,6 +194,7 @@ class GRU(Recurrent):
             bidirectional=bidirectional,
             recurrent_dropout=recurrent_dropout,
             zoneout=zoneout,
+            recompute=recompute,
             learn_initial_state=learn_initial_state,
             device=device,
             dtype=dtype,
@@ -212,6 +218,7 @@ class RNN(Recurrent):
         dtype: their floating type.
         recurrent_dropout: on h inside the recurrent product, one mask a sequence.
         zoneout: rate for h.
+        recompute: make the gates again in the backward pass instead of keeping them; see `Recurrent`.
         learn_initial_state: the state before the first step is learned.
 
     Raises:
@@ -233,6 +240,7 @@ class RNN(Recurrent):
         *,
         recurrent_dropout: float = 0.0,
         zoneout: float | Sequence[float] = 0.0,
+        recompute: bool = False,
         learn_initial_state: bool = False,
     ) -> None:
         super().__init__(
@@ -245,6 +253,7 @@ class RNN(Recurrent):
             bidirectional=bidirectional,
             recurrent_dropout=recurrent_dropout,
             zoneout=zoneout,
+            recompute=recompute,
             learn_initial_state=learn_initial_state,
             device=device,
             dtype=dtype,
