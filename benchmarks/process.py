@@ -1,10 +1,15 @@
-"""One side of a benchmark in a process of its own, which is told what to do by a line of JSON."""
+"""One side of a benchmark in a process of its own, which is told what to do by a line of JSON.
+
+A side that has nothing to do stands still: the threads of some libraries go on spinning after a call, and
+would take the processors away from whoever is measured next.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import queue
+import signal
 import subprocess
 import tempfile
 import threading
@@ -44,6 +49,7 @@ class Worker:
         self.lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
         self.about = self._answer()
+        self.process.send_signal(signal.SIGSTOP)
 
     def __enter__(self) -> Self:
         return self
@@ -73,6 +79,9 @@ class Worker:
         """Give one command and wait for its answer."""
         if self.process.stdin is None:
             raise RuntimeError(f"{self.name} has no standard input")
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(json.dumps(command) + "\n")
         self.process.stdin.flush()
-        return self._answer()
+        answer = self._answer()
+        self.process.send_signal(signal.SIGSTOP)
+        return answer
