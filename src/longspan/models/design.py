@@ -43,7 +43,7 @@ class Design(BaseModel):
     hidden_size: int = Field(default=64, ge=1, le=1 << 16)
     num_layers: int = Field(default=1, ge=1, le=64)
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    encoder_options: dict[str, bool] = Field(default_factory=dict)
+    encoder_options: dict[str, bool | int | float] = Field(default_factory=dict)
     head: str = "quantile"
     levels: tuple[float, ...] = LEVELS
     decoding: Decoding = "direct"
@@ -65,15 +65,16 @@ def build_forecaster(design: Design) -> Forecaster:
     """
     head = build_head(design.head, design.levels)
     size, layers, drop = design.hidden_size, design.num_layers, design.dropout
-    between = drop if layers > 1 else 0.0
     options: dict[str, Any] = dict(design.encoder_options)
-    encoder = build_encoder(design.encoder, design.step_size, size, layers, between, **options)
+    encoder = build_encoder(
+        design.encoder, design.step_size, size, layers, drop, reach=design.context, **options
+    )
     if design.decoding == "direct":
         return DirectForecaster(
             encoder, head, design.horizon, design.future_size, size, design.shortcut, drop
         )
     width = StepForecaster.decoder_size(encoder, design.future_size)
-    decoder = build_encoder(design.encoder, width, size, layers, between, **options)
+    decoder = build_encoder(design.encoder, width, size, layers, drop, reach=design.horizon, **options)
     return StepForecaster(encoder, decoder, head, walk=design.anchor == 0)
 
 

@@ -98,7 +98,7 @@ class DirectForecaster(Forecaster):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Parameters (B, H, head.size)."""
-        summary = self.encoder.last(*self.encoder(inputs.steps))  # (B, W)
+        summary = self.encoder.summary(inputs.steps)  # (B, W)
         plan = self.plan(summary).unflatten(1, (self.horizon, _STEP_CODE))
         step = self.from_step(torch.cat([plan, inputs.future], dim=-1))
         parameters = self.decoder(step + self.from_summary(summary)[:, None])
@@ -141,14 +141,14 @@ class StepForecaster(Forecaster):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Parameters (B, H, head.size), each given the true values before it."""
-        summary = self.encoder.last(*self.encoder(inputs.steps))
+        summary = self.encoder.summary(inputs.steps)
         truth = torch.where(torch.isnan(inputs.target), inputs.anchor, inputs.target)
         before = torch.cat([inputs.future[:, :1, 0], truth[:, :-1]], dim=1)  # (B, H)
         return self._decode(summary, inputs.future, before, inputs.anchor, None)[0]
 
     def forecast(self, inputs: Inputs, levels: Sequence[float], draws: np.random.Generator) -> Forecast:
         """Mean and quantiles of each step of the horizon, over sample paths."""
-        end = self.encoder.last(*self.encoder(inputs.steps))
+        end = self.encoder.summary(inputs.steps)
         many = [each.repeat_interleave(self.paths, dim=0) for each in (end, inputs.future, inputs.anchor)]
         summary, future, anchor = many
         scale = inputs.scale.repeat_interleave(self.paths, dim=0).double().cpu().numpy()

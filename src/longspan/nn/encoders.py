@@ -10,46 +10,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from longspan import cells
 from longspan.core.checks import choice, known_options
+from longspan.nn.attention import Transformer
+from longspan.nn.convolution import TemporalConvolution
+from longspan.nn.encoder import Encoder
+from longspan.nn.feedforward import FeedForward
 from longspan.nn.recurrent import GRU, LSTM, RNN
 from longspan.nn.stack import Recurrent
 
 __all__ = ["ENCODERS", "Encoder", "RecurrentEncoder", "build_encoder", "encoder_names"]
-
-
-class Encoder(nn.Module):
-    """What every encoder is: a causal or two-sided reader of sequences with explicit state.
-
-    Attributes:
-        input_size: I, features of the input.
-        output_size: features of the output.
-    """
-
-    input_size: int
-    output_size: int
-
-    def forward(
-        self, x: Tensor, lengths: Tensor | Sequence[int] | None = None, state: Any = None
-    ) -> tuple[Tensor, Any]:
-        """Read sequences.
-
-        Args:
-            x: (B, T, I).
-            lengths: int (B,), the real steps of each sequence; None means all T. Past the end ``y`` is zero.
-            state: what an earlier call returned, to read on from there; None starts anew.
-
-        Returns:
-            ``(y, state)``: y (B, T, output_size), and the state at the end of each sequence, of a form that
-            only this encoder needs to know.
-        """
-        raise NotImplementedError(f"{type(self).__name__} must define forward(x, lengths, state)")
-
-    def last(self, y: Tensor, state: Any) -> Tensor:  # noqa: ARG002 (for encoders whose state says it)
-        """What a call without ``lengths`` gave for the last step: (B, output_size)."""
-        return y[:, -1]
 
 
 class RecurrentEncoder(Encoder):
@@ -84,13 +56,24 @@ class Builder(Protocol):
     """Makes an encoder from sizes; further options are its own."""
 
     def __call__(
-        self, input_size: int, hidden_size: int, num_layers: int, dropout: float, **options: Any
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        dropout: float,
+        reach: int | None,
+        **options: Any,
     ) -> Encoder:
         """Build the encoder."""
         ...
 
 
-_SET_HERE = ("self", "input_size", "hidden_size", "num_layers", "dropout", "batch_first")
+_SET_HERE = ("self", "input_size", "hidden_size", "num_layers", "dropout", "reach", "batch_first")
+
+
+def _check_options(options: dict[str, Any], network: Callable[..., Any], name: str) -> None:
+    known = [option for option in inspect.signature(network).parameters if option not in _SET_HERE]
+    known_options(options, known, f"encoder {name!r}")
 
 
 def _recurrent(
@@ -100,13 +83,29 @@ def _recurrent(
     hidden_size: int,
     num_layers: int,
     dropout: float,
+    reach: int | None,  # noqa: ARG001 (its span has no limit)
     **options: Any,
 ) -> Encoder:
-    known = [option for option in inspect.signature(layer).parameters if option not in _SET_HERE]
-    known_options(options, known, f"encoder {name!r}")
+    _check_options(options, layer, name)
+    between = dropout if num_layers != 1 else 0.0  # one layer has nothing in between
     return RecurrentEncoder(
-        layer(input_size, hidden_size, num_layers, dropout=dropout, batch_first=True, **options)
+        layer(input_size, hidden_size, num_layers, dropout=between, batch_first=True, **options)
     )
+
+
+def _limited(
+    network: Callable[..., Encoder],
+    name: str,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    dropout: float,
+    reach: int | None,
+    **options: Any,
+) -> Encoder:
+    """An encoder of limited span, which wants to know how long sequences will be."""
+    _check_options(options, network, name)
+    return network(input_size, hidden_size, num_layers, dropout=dropout, reach=reach, **options)
 
 
 def _cell_layer(name: str) -> Callable[..., Recurrent]:
@@ -127,10 +126,19 @@ def _cell_layer(name: str) -> Callable[..., Recurrent]:
 
 _LAYERS: dict[str, Callable[..., Recurrent]] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
+_LIMITED: dict[str, Callable[..., Encoder]] = {
+    "feedforward": FeedForward,
+    "cnn": TemporalConvolution,
+    "transformer": Transformer,
+}
+
 # Every registered cell is an encoder; other networks join with one line.
 ENCODERS: dict[str, Builder] = {
-    name: partial(_recurrent, _LAYERS.get(name) or _cell_layer(name), name)
-    for name in dict.fromkeys((*_LAYERS, *cells.names()))
+    **{
+        name: partial(_recurrent, _LAYERS.get(name) or _cell_layer(name), name)
+        for name in dict.fromkeys((*_LAYERS, *cells.names()))
+    },
+    **{name: partial(_limited, network, name) for name, network in _LIMITED.items()},
 }
 
 
@@ -140,7 +148,14 @@ def encoder_names() -> tuple[str, ...]:
 
 
 def build_encoder(
-    name: str, input_size: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0, **options: Any
+    name: str,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    *,
+    reach: int | None = None,
+    **options: Any,
 ) -> Encoder:
     """An encoder by name.
 
@@ -149,11 +164,14 @@ def build_encoder(
         input_size: I.
         hidden_size: H, the width of each layer.
         num_layers: layers of the stack.
-        dropout: between layers, in training.
+        dropout: within the encoder, in training; in a recurrent stack between layers, of which one has none.
+        reach: how long the sequences are that it will read; from it ``feedforward``, ``cnn`` and
+            ``transformer`` choose how far they look back, 64 steps where it is None. Others have no
+            limit.
         options: further keyword arguments of the encoder: for ``lstm`` those of ``longspan.nn.LSTM``.
 
     Raises:
         InputError: an unknown name or option, listing those there are; or a size out of range.
     """
     choice(name, "encoder", "build_encoder", encoder_names())
-    return ENCODERS[name](input_size, hidden_size, num_layers, dropout, **options)
+    return ENCODERS[name](input_size, hidden_size, num_layers, dropout, reach, **options)
