@@ -113,9 +113,10 @@ struct Gradient {
     bool operator==(const Gradient& other) const = default;
 };
 
-Gradient gradient(const Numbers& n, const std::vector<float>& d_y, int threads, int isa) {
+Gradient gradient(const Numbers& n, const std::vector<float>& d_y, int threads, int isa,
+                  int keep = LONGSPAN_KEEP_ALL, int reverse = 0) {
     longspan_problem p = problem_of(n);
-    p.keep = 1, p.threads = threads, p.isa = isa;
+    p.keep = keep, p.reverse = reverse, p.threads = threads, p.isa = isa;
     const auto [tape_bytes, forward_bytes] = Space::bytes(p, false);
     const auto backward_bytes = Space::bytes(p, true).second;
     const Poisoned tape(tape_bytes), work(forward_bytes), again(backward_bytes);
@@ -168,6 +169,21 @@ void gradients() {
     check(n.b_ih, want.b_ih, "b_ih"), check(n.b_hh, want.b_hh, "b_hh");
 }
 
+void recomputing() {
+    // Chunks of the backward pass that are cut short at one end or the other; units that threads share.
+    const std::int64_t shapes[][4] = {{700, 5, 4, 34}, {3, 2, 4, 20}, {300, 1, 3, 200}};
+    for (const auto& s : shapes) {
+        const Numbers n(s[0], s[1], s[2], s[3], 17);
+        const std::vector<float> d_y = normal<float>(static_cast<std::size_t>(n.T * n.B * n.H), 21);
+        for (const int reverse : {0, 1}) {
+            const Gradient want = gradient(n, d_y, 1, 0, LONGSPAN_KEEP_ALL, reverse);
+            for (const int threads : {1, 2, 3})
+                CHECK(gradient(n, d_y, threads, 0, LONGSPAN_KEEP_STATES, reverse) == want,
+                      "T %ld, %d threads, reverse %d", s[0], threads, reverse);
+        }
+    }
+}
+
 void refusals() {
     const Numbers n(2, 2, 3, 4, 1);
     const auto status = [&](auto change) {
@@ -187,6 +203,7 @@ void refusals() {
     CHECK(status([](P& p, R&) { p.batch = -1; }) == LONGSPAN_BAD_SHAPE, "negative batch");
     CHECK(status([](P& p, R&) { p.steps = p.batch = 1 << 30; }) == LONGSPAN_BAD_SHAPE, "sizes past counting");
     CHECK(status([](P& p, R&) { p.width = 3; }) == LONGSPAN_BAD_SHAPE, "width without projection");
+    CHECK(status([](P& p, R&) { p.keep = 3; }) == LONGSPAN_BAD_OPTION, "keep what");
     CHECK(status([](P& p, R&) { p.threads = 0; }) == LONGSPAN_BAD_SHAPE, "no threads");
     CHECK(status([](P& p, R&) { p.cell = 9; }) == LONGSPAN_BAD_OPTION, "cell");
     CHECK(status([](P& p, R&) { p.options = 6; }) == LONGSPAN_BAD_OPTION, "coupled without forget gate");
@@ -208,6 +225,7 @@ int main() {
     chunks_are_the_whole();
     half_weights();
     gradients();
+    recomputing();
     refusals();
     return verdict();
 }
