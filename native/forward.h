@@ -194,6 +194,7 @@ class Forward {
     struct Inputs {
         const T *x[most_rows], *h[most_rows];
         T* sums[most_rows];
+        bool turned = false;
     };
 
     // Sequences [own.from, own.to) of those that are active, before the products of a step.
@@ -212,6 +213,7 @@ class Forward {
 
     void every_product(const Group& now, Index step, bool ahead) const {
         Inputs in;
+        in.turned = step % 2 != 0;
         for (Index k = 0; k < now.count; ++k) {
             const Index place = now.place[k];
             in.x[k] = at_.x(step, place), in.h[k] = at_.seen(step, place),
@@ -289,7 +291,8 @@ class Forward {
         for (Index k = 0; s_.chains > s_.gates && k < now.count; ++k)
             copy(at_.bias() + s_.gates * s_.width + units_.from, units_.to - units_.from,
                  sums[k] + 3 * s_.width + units_.from);
-        const Product<T, W> job{{recurrent, {}}, 1, nullptr, Begin::kept, End::store, recurrent_columns()};
+        const Product<T, W> job{{recurrent, {}},     1,        nullptr, Begin::kept, End::store,
+                                recurrent_columns(), in.turned};
         const Share panels = panels_of(early());
         multiply<T>(now.count, job, panels.from, panels.to, sums);
     }

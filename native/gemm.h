@@ -58,6 +58,7 @@ struct Product {
     Begin begin;
     End end;
     Columns columns;
+    bool turned = false;  // where one row comes back to a matrix: from its other end this time
 };
 
 #if defined(__AVX512F__) || defined(__aarch64__)
@@ -65,9 +66,10 @@ inline constexpr int tile_rows = 6;
 #else
 inline constexpr int tile_rows = 3;  // 16 registers: 12 sums, 3 terms, 1 weight
 #endif
-inline constexpr Index most_rows = 128;   // of one call of multiply
-inline constexpr Index fetch_ahead = 16;  // terms
-inline constexpr Index slice = 256;       // terms of a panel that stay in the nearest caches over all rows
+inline constexpr Index most_rows = 128;         // of one call of multiply
+inline constexpr Index fetch_ahead = 16;        // terms
+inline constexpr Index near_bytes = 40 * 1024;  // of weights that stay in the nearest cache
+inline constexpr Index slice = 256;  // terms of a panel that stay in the nearest caches over all rows
 
 // R rows by P panels of V native vectors, all sums in registers.
 template <class T, int R, int V, int P, class W>
@@ -176,11 +178,29 @@ void panel_of(int rows, const Product<T, W>& job, Index panel, Index row, T* con
     if (natives - first == 3) tile_of<T, 3, 1>(rows, job, panel, first, row, out);
 }
 
+// Whether one row goes through four panels in two halves, from alternate ends: of a matrix a little larger
+// than the nearest cache, the half that was read last is still there.
+template <class T, class W>
+bool in_halves(Index count, const Product<T, W>& job, Index from, Index to) {
+    if (count != 1 || to - from != 4) return false;
+    Index terms = 0;
+    for (int part = 0; part < job.parts; ++part) terms += job.operands[part].count;
+    const Index bytes = 4 * 4 * block * terms * static_cast<Index>(sizeof(W));
+    return bytes > near_bytes && bytes <= 2 * near_bytes;
+}
+
 // All rows over panels [from, to) in one pass over the terms that `job` names.
 template <class T, class W>
 void pass(Index count, const Product<T, W>& job, Index from, Index to, T* const* out) {
     const Index tiles = (count + tile_rows - 1) / tile_rows;
     constexpr bool wide = vector_bytes == 64 && sizeof(T) == 4;  // a panel is four native vectors
+    if constexpr (wide) {
+        if (in_halves(count, job, from, to) && job.operands[0].matrix.width(to - 1) == 4 * block) {
+            const Index first = job.turned ? from + 2 : from;
+            tile<T, 1, 4, 2>(job, first, 0, 0, out);
+            return tile<T, 1, 4, 2>(job, 2 * from + 2 - first, 0, 0, out);
+        }
+    }
     Index panel = from;
     while (panel < to) {
         const bool full = panel + 4 <= to && job.operands[0].matrix.width(panel + 3) == 4 * block;
