@@ -53,7 +53,7 @@ def product_gflops(seconds: float = 1.5) -> float:
 
 def describe() -> dict[str, Any]:
     """Processor, memory, system, versions, and the commit of the checkout."""
-    from longspan.bench.peak import processor
+    from longspan.core.processor import processor
 
     return {
         "processor": processor(),

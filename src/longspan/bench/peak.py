@@ -7,16 +7,16 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from longspan import __version__
+from longspan.core.processor import processor
 from longspan.kernels.native_library import NativeError, library
 
-__all__ = ["Peak", "machine", "measure", "processor"]
+__all__ = ["Peak", "machine", "measure"]
 
 _SIZE = 1024
 _LEAST = 9
@@ -81,13 +81,3 @@ def machine(threads: int) -> dict[str, Any]:
             "python": platform.python_version(),
         },
     }
-
-
-def processor() -> str:
-    """The name of the processor, as the system gives it."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
