@@ -184,6 +184,24 @@ def test_improvement_resets_the_patience() -> None:
     assert (history.steps, history.stopped_by) == (60, "max_steps")
 
 
+def test_training_ends_at_the_target() -> None:
+    settings = Settings(max_steps=60, validate_every=10, patience=2, target=4.0)
+    history = train(_network(), _loss, _batch, _script(6, 5, 4, 1), settings)
+    assert (history.steps, history.best_loss, history.stopped_by) == (30, 4.0, "target")
+    beyond = train(_network(), _loss, _batch, _script(6, 5, 4.5), replace(settings, max_steps=30))
+    assert (beyond.steps, beyond.stopped_by) == (30, "max_steps")
+
+
+def test_a_run_that_reached_its_target_resumes_to_its_end_without_a_step(tmp_path: Path) -> None:
+    settings = Settings(max_steps=60, validate_every=10, target=4.0)
+    with Workspace.create(tmp_path / "x.partial", RUN) as space:
+        first = train(_network(), _loss, _batch, _script(6, 3), settings, space)
+    with Workspace.resume(tmp_path / "x.partial", RUN) as space:
+        second = train(_network(), _loss, _batch, _script(), settings, space)
+    assert first.stopped_by == second.stopped_by == "target"
+    assert second.steps == 20
+
+
 def test_last_step_is_validated_even_off_the_beat() -> None:
     history = train(_network(), _loss, _batch, _validate, Settings(max_steps=7, validate_every=5))
     assert [record.step for record in history.records] == [5, 7]
@@ -489,6 +507,7 @@ def test_nothing_to_train() -> None:
         ("time_budget", 0), ("time_budget", math.inf), ("average", 1.0), ("average", -0.1),
         ("warmup_steps", -1),
         ("schedule", "linear"), ("optimizer", "lion"), ("checkpoint_every", -1.0), ("learning_rate", "fast"),
+        ("target", math.nan), ("target", "low"),
     ],
 )  # fmt: skip
 def test_setting_out_of_range(name: str, value: Any) -> None:

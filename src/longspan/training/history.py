@@ -38,7 +38,7 @@ class History:
         best_loss: validation loss of the kept weights.
         steps: optimiser steps taken.
         seconds: of training, over all sessions of the run.
-        stopped_by: ``"max_steps"``, ``"patience"`` or ``"time_budget"``; None while it runs.
+        stopped_by: ``"max_steps"``, ``"patience"``, ``"target"`` or ``"time_budget"``; None while it runs.
     """
 
     records: list[Record] = field(default_factory=list)

@@ -180,8 +180,7 @@ class _Run:
         fault = self.losses.add(step, value.detach(), norm)
         if fault is not None:
             self._diverged(fault)
-        if self.settings.clip_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.flat.parameters, self.settings.clip_norm, norm)
+        self._clip(norm)
         self.optimizer.step()
         self.flat.zero_grad()
         self.history.steps = step + 1
@@ -190,6 +189,12 @@ class _Run:
 
     def _gradient_norm(self) -> Tensor:
         return torch.nn.utils.get_total_norm([p.grad for p in self.flat.parameters if p.grad is not None])
+
+    def _clip(self, norm: Tensor) -> None:
+        most = self.settings.clip_norm
+        if most is None or (norm.is_cpu and norm.item() <= most):  # elsewhere to look is dearer than to scale
+            return
+        torch.nn.utils.clip_grads_with_norm_(self.flat.parameters, most, norm)
 
     def _read_losses(self) -> None:
         fault = self.losses.read()
@@ -271,6 +276,8 @@ class _Run:
             history.best_step, history.best_loss = history.steps, value
         if self.settings.patience is not None and self.waited >= self.settings.patience:
             history.stopped_by = history.stopped_by or "patience"
+        if self.settings.target is not None and value <= self.settings.target:
+            history.stopped_by = history.stopped_by or "target"
         if self.progress is not None and history.best_loss is not None:
             self.progress.validated(record, history.best_loss)
 

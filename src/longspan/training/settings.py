@@ -34,6 +34,7 @@ class Settings:
         time_budget: seconds after which to stop, or None. The step at which it stopped is in the history.
         checkpoint_every: seconds between checkpoints; there is one at every validation too.
         optimizer: ``"adamw"``, ``"adam"`` (weight decay added to the gradient), or ``"sgd"`` (momentum 0.9).
+        target: stop as soon as a validation is this low; None never stops for it.
 
     Raises:
         InputError: a value out of its range.
@@ -52,6 +53,7 @@ class Settings:
     time_budget: float | None = None
     checkpoint_every: float = 30.0
     optimizer: str = "adamw"
+    target: float | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("max_steps", 1), ("validate_every", 1), ("warmup_steps", 0)):
@@ -61,6 +63,8 @@ class Settings:
         _number("learning_rate", self.learning_rate, above=0.0)
         _number("weight_decay", self.weight_decay, least=0.0)
         _number("checkpoint_every", self.checkpoint_every, least=0.0)
+        if self.target is not None:
+            _number("target", self.target)
         for name in ("clip_norm", "time_budget"):
             if getattr(self, name) is not None:
                 _number(name, getattr(self, name), above=0.0)
@@ -90,10 +94,10 @@ def _whole(name: str, value: object, least: int) -> None:
 
 
 def _number(name: str, value: object, *, least: float | None = None, above: float | None = None) -> None:
-    bound = f"at least {least:g}" if least is not None else f"above {above:g}"
+    bound = f" at least {least:g}" if least is not None else "" if above is None else f" above {above:g}"
     right = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not right or (least is not None and value < least) or (above is not None and value <= above):  # type: ignore[operator]
-        raise InputError(f"{name}: expected a number {bound}, got {value!r}")
+        raise InputError(f"{name}: expected a number{bound}, got {value!r}")
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
