@@ -15,7 +15,7 @@ from longspan.baselines.table import BASELINES
 from longspan.core.errors import InputError
 from longspan.data.panel import Panel
 from longspan.models import rivals as module
-from longspan.models.fitting import Prepared, Recipe, prepare
+from longspan.models.fitting import Preparation, Recipe, prepare
 from longspan.models.origins import Origins, before_origins
 from longspan.models.planning import Wishes
 from longspan.models.rivals import Rivals, run_baselines, select_baselines
@@ -37,7 +37,7 @@ def recipe(**settings: Any) -> Recipe:
 def rivals_of(panel: Panel) -> Rivals:
     """Four origins, twelve steps apart, of every series."""
     plan = Origins(2, 2, 12, HORIZON)  # 40 rows
-    ready: Prepared = prepare(before_origins(panel, plan, seasons=False), recipe())
+    ready: Preparation = prepare(before_origins(panel, plan, seasons=False), recipe())
     full = replace(ready.panel, target=panel.target, observed=panel.observed)
     cuts = [int(end) - back for end in panel.observed for back in (40, 28, 16, 4)]
     series = np.repeat(np.arange(len(panel)), 4)

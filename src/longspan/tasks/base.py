@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import polars
     import torch
 
+    from longspan.models.contest import Contest
+    from longspan.models.subject import Subject
     from longspan.store.workspace import Workspace
 
 __all__ = [
@@ -226,11 +228,18 @@ class Work(Protocol):
     def contents(self) -> Contents:
         """What is to be kept on disk."""
 
+    @classmethod
+    def contest(cls, data: Any, options: Any, run: Run) -> Contest:
+        """What a comparison needs, of a task that declares ``compare_options``; it trains nothing yet."""
+
     def predict(self, data: Any, options: Any) -> polars.DataFrame:
         """The model's answer to the data, one table."""
 
     def evaluate(self, data: Any, options: Any) -> dict[str, Any]:
         """Scores on data with known answers, JSON-able."""
+
+    def subject(self, data: Any, options: Any) -> Subject:
+        """What an inspection needs, of a task that declares ``inspect_options``."""
 
     def describe(self) -> dict[str, Any]:
         """What ``info`` shows, JSON-able.
@@ -252,6 +261,8 @@ class Task:
         data_help: what DATA is for this task, one or two sentences.
         work: where the :class:`Work` is found, ``"longspan.tasks.forecast:Forecast"``; imported late.
         fit_options, predict_options, evaluate_options: :class:`Options` of the three verbs.
+        compare_options: of ``compare``; None where the work has no ``contest``.
+        inspect_options: of ``inspect``; None where the work has no ``subject``.
     """
 
     name: str
@@ -261,13 +272,16 @@ class Task:
     fit_options: type[Options]
     predict_options: type[Options] = NO_OPTIONS
     evaluate_options: type[Options] = NO_OPTIONS
+    compare_options: type[Options] | None = None
+    inspect_options: type[Options] | None = None
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
             raise InputError(f"a task's name is one word of letters, digits and _; got {self.name!r}")
         if self.work.count(":") != 1:
             raise InputError(f"task {self.name!r}: work is 'package.module:Class'; got {self.work!r}")
-        for options in (self.fit_options, self.predict_options, self.evaluate_options):
+        declared = (self.fit_options, self.predict_options, self.evaluate_options)
+        for options in filter(None, (*declared, self.compare_options, self.inspect_options)):
             for name, info in options.model_fields.items():
                 if not info.description:
                     field_name = f"{options.__name__}.{name}"

@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from longspan.tasks.base import Contents, Run, Task, register
-from longspan.tasks.forecast_options import ForecastEvaluate, ForecastFit, ForecastPredict
+from longspan.tasks.forecast_inspect import ForecastInspect, forecast_subject, kept_recipe
+from longspan.tasks.forecast_options import (
+    ForecastCompare,
+    ForecastEvaluate,
+    ForecastFit,
+    ForecastPredict,
+)
 
 if TYPE_CHECKING:
     import polars
@@ -19,6 +25,8 @@ if TYPE_CHECKING:
     from longspan.evaluation.conformal import Calibration
     from longspan.models.course import Asked, Course, Made
     from longspan.models.design import Design
+    from longspan.models.forecast_contest import ForecastContest
+    from longspan.models.forecast_subject import ForecastSubject
     from longspan.models.forecaster import Forecaster
     from longspan.models.forecasting import Forecasts
     from longspan.models.session import Session
@@ -37,6 +45,8 @@ FORECAST = register(
         fit_options=ForecastFit,
         predict_options=ForecastPredict,
         evaluate_options=ForecastEvaluate,
+        compare_options=ForecastCompare,
+        inspect_options=ForecastInspect,
     )
 )
 
@@ -117,6 +127,7 @@ class Forecast:
         )
         scores = compare(held, whole.panel, whole.panel.observed - whole.validation)
         record = fit_record(data, sha256, course, asked, made, scores, session.budget)
+        record["recipe"] = kept_recipe(course, made)
         history, calibration = made.histories[0], made.calibration
         fitted = cls(design, whole.panel.schema, made.forecasters, history, calibration, record, {})
         run.say(made.verdict.words)
@@ -139,6 +150,24 @@ class Forecast:
             made={"seed": run.seed, "command": run.command},
         )
         return replace(fitted, files={"report.html": page.encode()})
+
+    @classmethod
+    def contest(cls, data: Any, options: ForecastCompare, run: Run) -> ForecastContest:
+        """The data, split; every encoder forecasts the same test part."""
+        from longspan.data.digest import panel_sha256
+        from longspan.models.forecast_contest import plan_contest
+
+        panel = _read(data, options, run)
+        return plan_contest(
+            panel,
+            options.recipe(run),
+            panel_sha256(panel),
+            test=options.test,
+            stride=options.stride,
+            baselines=options.baselines or None,
+            find_seasons=not options.season,
+            seed=run.seed,
+        )
 
     @classmethod
     def restore(cls, contents: Contents) -> Self:
@@ -196,6 +225,10 @@ class Forecast:
             "tuning": self.record.get("tuning", []),
             "notes": self.record["notes"],
         }
+
+    def subject(self, data: Any, options: ForecastInspect) -> ForecastSubject:
+        """The forecaster and the last windows of the data, to look into."""
+        return forecast_subject(self, data, options)
 
     def predict(self, data: Any, options: ForecastPredict) -> polars.DataFrame:
         """Forecasts of the steps after the last known value of every series."""
@@ -318,7 +351,7 @@ def _tell_course(course: Course, run: Run) -> None:
         run.say(f"backtest: {course.origins.words()}, on the last {course.origins.part:,} values")
 
 
-def _read(data: Any, options: ForecastFit, run: Run) -> Panel:
+def _read(data: Any, options: ForecastFit | ForecastCompare, run: Run) -> Panel:
     from longspan.data.inference import read_panel
 
     written = {"missing": options.missing, "decimal": options.decimal, "thousands": options.thousands}

@@ -1,4 +1,4 @@
-"""What ``fit forecast``, and ``predict`` and ``evaluate`` with a forecaster, take."""
+"""What ``fit forecast``, ``compare forecast``, and ``predict`` and ``evaluate`` with a forecaster, take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from longspan.models.planning import Wishes
     from longspan.training.settings import Settings
 
-__all__ = ["ForecastEvaluate", "ForecastFit", "ForecastPredict"]
+__all__ = ["ForecastCompare", "ForecastEvaluate", "ForecastFit", "ForecastPredict"]
 
 Variant = Literal["peephole", "coupled", "layer-norm", "no-forget-gate"]
 BaselineName = Literal["last_value", "drift", "seasonal_naive", "seasonal_mean", "ridge", "ets", "arima"]
@@ -71,7 +71,9 @@ class _Forecasting(Options):
     duplicates: Literal["refuse", "mean", "first", "last"] = option(
         "refuse", "two rows of one series and time", group="Reading"
     )
-    encoder: str = option("lstm", "lstm, gru or rnn", group="Model")
+    encoder: str = option(
+        "lstm", "lstm, gru, rnn, or without recurrence: feedforward, cnn, transformer", group="Model"
+    )
     variant: tuple[Variant, ...] = option((), "variants of the lstm", group="Model")
     hidden: int | None = option(
         None, "units of a layer; 32 for few series, 64 for many", group="Model", ge=1, le=65536
@@ -105,30 +107,6 @@ class _Forecasting(Options):
         group="Training",
         ge=1,
     )
-    tune: int = option(
-        0,
-        "trials of a search for sizes and rates, by the validation loss before the backtest; what you set "
-        "yourself is not searched",
-        group="Training",
-        ge=0,
-        le=10_000,
-    )
-    backtest: int | None = option(
-        None,
-        "origins of the backtest, the earlier half calibrates and the later tests; 0: none; 16 for few "
-        "series (more for horizons below 6), 4 for many",
-        group="Backtest",
-        ge=0,
-        le=1000,
-    )
-    seeds: int = option(
-        3,
-        "networks in the backtest, each with a seed of its own; fewer where --time-budget is short",
-        group="Backtest",
-        ge=1,
-        le=100,
-    )
-    ensemble: bool = option(False, "forecast with the mean over the seeds", group="Backtest")
     baselines: tuple[BaselineName, ...] = option(
         (),
         "what is to be beaten; all that apply; ets and arima take 20 % of --time-budget, the trainings share "
@@ -186,6 +164,39 @@ class _Forecasting(Options):
         settings, device = self.settings(run), resolve(run.device)
         return Recipe(self.horizon, self.validation, self.wishes(), settings, self.batch, device)
 
+
+class _Finding(Options):
+    """What a fit does besides one training."""
+
+    tune: int = option(
+        0,
+        "trials of a search for sizes and rates, by the validation loss before the backtest; what you set "
+        "yourself is not searched",
+        group="Training",
+        ge=0,
+        le=10_000,
+    )
+    backtest: int | None = option(
+        None,
+        "origins of the backtest, the earlier half calibrates and the later tests; 0: none; 16 for few "
+        "series (more for horizons below 6), 4 for many",
+        group="Backtest",
+        ge=0,
+        le=1000,
+    )
+    seeds: int = option(
+        3,
+        "networks in the backtest, each with a seed of its own; fewer where --time-budget is short",
+        group="Backtest",
+        ge=1,
+        le=100,
+    )
+    ensemble: bool = option(False, "forecast with the mean over the seeds", group="Backtest")
+
+
+class ForecastFit(Reading, _Finding, _Forecasting):
+    """Options of ``fit forecast``; in the help, fields of the last base come first."""
+
     def asked(self) -> Asked:
         """What is asked beyond one network."""
         from longspan.models.course import Asked
@@ -202,8 +213,18 @@ class _Forecasting(Options):
         )
 
 
-class ForecastFit(Reading, _Forecasting):
-    """Options of ``fit forecast``; in the help, fields of the last base come first."""
+class ForecastCompare(Reading, _Forecasting):
+    """Options of ``compare forecast``."""
+
+    test: int | None = option(
+        None, "last values of each series, kept to test on; a fifth, at least the horizon", group="Test", ge=1
+    )
+    stride: int | None = option(
+        None,
+        "steps between two forecasts of the test part; 1, more where they would be too many",
+        group="Test",
+        ge=1,
+    )
 
 
 class ForecastPredict(Reading):
