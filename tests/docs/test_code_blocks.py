@@ -1,70 +1,27 @@
 """Code in the documents runs: ``python`` blocks, and ``console`` blocks that begin with ``$ longspan``.
 
-The blocks of one document share a namespace, as if they were one module, and a folder of their own, which
-holds a few small data files under the names that documents use. A block below ``<!-- no-run: reason -->`` is
-not run; such reasons are counted.
+See ``tests/support/document_blocks.py``. Each document has a folder of its own, which holds a few small data
+files under the names that documents use. Blocks that are not run give a reason; these are counted. A
+translation (``NAME.zh.md``) has the code of its original, which ``test_tutorial.py`` proves, and is not run
+again.
 """
 
 from __future__ import annotations
-import __future__
 
 import contextlib
 import io
-import re
-import shlex
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import polars as pl
 import pytest
-
-from longspan.cli import run
-from longspan.tasks.base import TASKS
+from document_blocks import blocks, run_document, same_words
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    *(path for path in sorted((ROOT / "docs").rglob("*.md")) if not path.name.endswith(".zh.md")),
+]
 NOT_RUN_AT_MOST = 12  # an excuse is not a habit
-_BLOCK = re.compile(
-    r"(?:<!-- no-run: (?P<reason>[^>]+?) -->\s*\n)?^```(?P<kind>python|console)\n(?P<code>.*?)^```",
-    re.DOTALL | re.MULTILINE,
-)
-
-
-@dataclass(frozen=True)
-class Block:
-    kind: str
-    code: str
-    line: int
-    reason: str | None
-
-
-def blocks(text: str) -> list[Block]:
-    return [
-        Block(found["kind"], found["code"], text.count("\n", 0, found.start("code")) + 1, found["reason"])
-        for found in _BLOCK.finditer(text)
-    ]
-
-
-def run_python(block: Block, names: dict[str, Any], source: str) -> None:
-    """The block, its lines counted as in the document so that a failure points there."""
-    flags = __future__.annotations.compiler_flag if "annotations" in names else 0  # as in one module
-    code = compile("\n" * (block.line - 1) + block.code, source, "exec", flags, dont_inherit=True)
-    exec(code, names)
-
-
-def run_console(block: Block) -> None:
-    joined = block.code.replace("\\\n", " ")
-    for line in joined.splitlines():
-        if not line.startswith("$ longspan"):
-            continue
-        words = shlex.split(line.removeprefix("$ "), comments=True)[1:]
-        said, complaint = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complaint):
-            code = run(words)
-        assert code == 0, f"line {block.line}: {line}\n{complaint.getvalue()}"
 
 
 def write_data(folder: Path) -> None:
@@ -77,22 +34,6 @@ def write_data(folder: Path) -> None:
     sales.write_parquet(folder / "sales.parquet")
     both = pl.concat([sales.with_columns(shop=pl.lit(name)) for name in ("north", "south")])
     both.write_csv(folder / "shops.csv")
-
-
-def run_document(text: str, source: str) -> int:
-    module, declared = ModuleType("document"), dict(TASKS)
-    ran = 0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "document", module)
-        try:
-            for block in blocks(text):
-                if block.reason is None:
-                    run_python(block, vars(module), source) if block.kind == "python" else run_console(block)
-                    ran += 1
-        finally:  # a document may declare a task of its own
-            TASKS.clear()
-            TASKS.update(declared)
-    return ran
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -136,3 +77,20 @@ def test_lines_are_counted_as_in_the_document() -> None:
     with pytest.raises(KeyError) as caught:
         run_document(text, "somewhere.md")
     assert caught.traceback[-1].lineno == 4  # counted from 0
+
+
+@pytest.mark.parametrize("kind", ["text", "text trained"])
+def test_what_is_printed_is_held_to_what_the_document_shows(kind: str) -> None:
+    text = f"```python\nprint('a', 10)\n```\n\n```{kind}\na 10\n```\n"
+    assert run_document(text, "here") == 1
+    for wrong in ("a 20", "b 10", "a 10 10"):
+        with pytest.raises(AssertionError, match="expected to print"):
+            run_document(text.replace("a 10", wrong), "here")
+
+
+def test_numbers_that_were_trained_may_be_near() -> None:
+    assert same_words("loss 1.20, −3", "loss 1.0, -3.3", near=0.25)
+    assert not same_words("loss 1.20", "loss 1.0", near=0.1)
+    assert not same_words("loss 1.20", "loss 1.0", near=0.0)
+    assert not same_words("gain 1.20", "loss 1.20", near=0.25)
+    assert not same_words("loss 0.1", "loss -0.1", near=0.25)

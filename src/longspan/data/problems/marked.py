@@ -17,8 +17,9 @@ class MarkedSymbol:
     """The label is the symbol that stands under the mark, ``lag`` steps before the last one.
 
     Every step shows one of K random symbols, one-hot; one more channel is 1 at the marked step and 0
-    elsewhere. All other symbols are distractors. Lengths are drawn from ``lag + 1`` to ``lag + lag // 2 + 4``,
-    so neither the length nor the place tells the answer, and what is older than ``lag`` steps means nothing.
+    elsewhere. All other symbols are distractors. Lengths are drawn from ``lag + 1`` to
+    ``lag + lag // 2 + 4``, so neither the length nor the place tells the answer, and what is older than
+    ``lag`` steps means nothing.
 
     Args:
         lag: steps between the mark and the end, at least 1.
