@@ -14,16 +14,20 @@ if TYPE_CHECKING:
     from longspan import nn
     from longspan.api import Model, fit, load
     from longspan.data import registry as datasets
+    from longspan.studies.compare import compare
+    from longspan.studies.paper import paper
 
 _LAZY = {
     "fit": ("longspan.api", "fit"),
     "load": ("longspan.api", "load"),
     "Model": ("longspan.api", "Model"),
+    "compare": ("longspan.studies.compare", "compare"),
+    "paper": ("longspan.studies.paper", "paper"),
     "nn": ("longspan.nn", None),
     "datasets": ("longspan.data.registry", None),
 }
 
-__all__ = ["Model", "__version__", "datasets", "fit", "load", "nn"]
+__all__ = ["Model", "__version__", "compare", "datasets", "fit", "load", "nn", "paper"]
 
 
 def __getattr__(name: str) -> Any:

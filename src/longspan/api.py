@@ -23,6 +23,7 @@ from longspan.tasks.settings import FitSettings
 if TYPE_CHECKING:
     import polars
 
+    from longspan.inspect.inspection import Inspection
     from longspan.store.manifest import Manifest
 
 __all__ = ["Model", "fit", "fit_task", "like", "load", "plain"]
@@ -214,6 +215,12 @@ class Model:
         """Scores on data with known answers; options as ``longspan evaluate --help`` lists them."""
         verb = f"evaluate a {self.task.name} model"
         return self.work.evaluate(data, self.task.evaluate_options.read(options, verb=verb))
+
+    def inspect(self, data: Any, **options: Any) -> Inspection:
+        """What it remembers and for how long; options as ``longspan inspect --help`` lists them."""
+        from longspan.inspect.work import inspect_work
+
+        return inspect_work(self.task, self.work, data, options)
 
     def info(self) -> dict[str, Any]:
         """What the model is and where it comes from: task, command, data hash, metrics, sizes, versions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from inspect import Parameter
 from typing import Annotated, Any
 
@@ -11,10 +12,11 @@ import typer
 import longspan.tasks  # noqa: F401 - the import fills the task table
 from longspan import __version__
 from longspan.bench.settings import BenchSettings
-from longspan.cli import verbs
+from longspan.cli import compare_verb, inspect_verb, paper_verb, verbs
 from longspan.cli.generate import command_function, option_parameters, option_specs, plain_help
 from longspan.core.errors import InputError
-from longspan.tasks.base import TASKS, Task, spell
+from longspan.inspect.settings import InspectSettings
+from longspan.tasks.base import NO_OPTIONS, TASKS, Task, spell
 
 __all__ = ["build"]
 
@@ -44,6 +46,12 @@ def build(command: tuple[str, ...] = ()) -> typer.Typer:
         verbs.evaluate,
     )
     _add(app, "info", "Show what a model is and where it comes from.", [_MODEL, _JSON, _DEBUG], verbs.info)
+    _add(app, "inspect", _INSPECT, _inspect_parameters(), inspect_verb.inspect)
+    app.add_typer(
+        compare_verb.group(partial(_positional, "data"), _compare_parameters(), command, _HELP),
+        name="compare",
+    )
+    _add(app, "paper", paper_verb.HELP, _paper_parameters(), partial(paper_verb.paper, command=command))
     app.add_typer(_datasets_group(), name="datasets")
     _add(app, "bench", _BENCH, _bench_parameters(), verbs.bench)
     _add(app, "demo", "A real series, learned, forecast and explained in about a minute.", _DEMO, verbs.demo)
@@ -90,6 +98,7 @@ _DEBUG = _flag("debug", "show the traceback of an error", _OUTPUT)
 _QUIET = _flag("quiet", "no progress bar and no notes", _OUTPUT)
 _MODEL = _positional("model", "a model folder that `longspan fit` wrote")
 _BENCH = "How fast the layers are on this machine, beside torch's; every figure behind a check of results."
+_INSPECT = "What a model remembers and for how long: gates, gradients by lag, memory horizon, attribution."
 _DEMO = [
     _text("out", "folder for the report and the model", "Run", "DIR", "demo"),
     _JSON,
@@ -146,6 +155,18 @@ def _run_parameters() -> list[Parameter]:
     ]
 
 
+def _compare_parameters() -> list[Parameter]:
+    """What every run takes; a comparison has a place of its own, and one budget for all trainings."""
+    own = {
+        "out": _text("out", "folder to write the page to", _RUN, "DIR", "comparison"),
+        "time_budget": _text(
+            "time_budget", "longest time for all of it, split equally, such as 15m or 2h", _RUN, "TIME"
+        ),
+        "force": _flag("force", "replace the comparison at --out", _RUN),
+    }
+    return [own.get(each.name, each) for each in _run_parameters()]
+
+
 def _predict_parameters() -> list[Parameter]:
     own = [
         _text(
@@ -162,12 +183,25 @@ def _evaluate_parameters() -> list[Parameter]:
     return _task_verb_parameters("evaluate_options", [_JSON, _DEBUG])
 
 
+def _inspect_parameters() -> list[Parameter]:
+    written = "file to write: the page .html, or .json, or the arrays .safetensors"
+    own = [
+        *option_parameters(option_specs(InspectSettings)),
+        _text("out", written, _OUTPUT, "FILE"),
+        _flag("force", "replace an existing --out", _OUTPUT),
+        _QUIET,
+        _JSON,
+        _DEBUG,
+    ]
+    return _task_verb_parameters("inspect_options", own)
+
+
 def _task_verb_parameters(which: str, own: list[Parameter]) -> list[Parameter]:
     """MODEL DATA, the options of every task, and the verb's own; the model decides which of them it takes."""
     options: dict[str, Parameter] = {}
     for task in TASKS.values():
         # Required is for the task to say: another task's model does not take the option at all.
-        specs = [replace(spec, required=False) for spec in option_specs(getattr(task, which))]
+        specs = [replace(spec, required=False) for spec in option_specs(getattr(task, which) or NO_OPTIONS)]
         found = option_parameters(specs)
         _refuse_taken_names(task, found, [_MODEL, *own])
         for parameter in found:
@@ -178,6 +212,14 @@ def _task_verb_parameters(which: str, own: list[Parameter]) -> list[Parameter]:
 
 def _bench_parameters() -> list[Parameter]:
     return [*option_parameters(option_specs(BenchSettings)), _QUIET, _JSON, _DEBUG]
+
+
+def _paper_parameters() -> list[Parameter]:
+    name = _positional("name", "of the study, as `longspan paper --list` shows it", None)
+    listed = _flag("list", "list the studies, with what they take", _RUN)
+    time = "longest time for all of it, such as 90, 90s, 15m or 2h; what it does not allow is left out"
+    budget = _text("time_budget", time, _RUN, "TIME")
+    return [name, listed, *paper_verb.parameters(), budget, _QUIET, _JSON, _DEBUG]
 
 
 def _refuse_taken_names(task: Task, options: list[Parameter], own: list[Parameter]) -> None:

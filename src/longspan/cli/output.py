@@ -64,14 +64,14 @@ def _write(text: str) -> None:
         raise ReaderGone from error
 
 
-def check_new_file(path: Path, *, force: bool) -> None:
+def check_new_file(path: Path, *, force: bool, suffixes: tuple[str, ...] = _SUFFIXES) -> None:
     """Refuse an output file before any work.
 
     Raises:
         InputError: it exists and force is off, its folder is missing, or its ending is none of ours.
     """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise InputError(f"--out expected a file ending in {', '.join(_SUFFIXES)}, got {str(path)!r}")
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"--out expected a file ending in {', '.join(suffixes)}, got {str(path)!r}")
     if not path.parent.is_dir():
         raise InputError(
             f"--out {str(path)!r}: the folder {str(path.parent)!r} does not exist. Make it first"

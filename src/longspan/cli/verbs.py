@@ -11,7 +11,7 @@ from longspan.bench.settings import BenchSettings
 from longspan.cli import output
 from longspan.cli.generate import OptionSpec, given_values, option_specs
 from longspan.core.errors import InputError, Interrupted
-from longspan.tasks.base import TASKS, Options, Task
+from longspan.tasks.base import NO_OPTIONS, TASKS, Options, Task
 from longspan.tasks.settings import FitSettings
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "info",
     "list_tasks",
     "predict",
+    "task_options",
 ]
 
 
@@ -100,7 +101,7 @@ def predict(given: dict[str, Any]) -> None:
     if out is not None:
         output.check_new_file(out, force=given["force"])
     model = _load(given)
-    options = _task_options(model.task, "predict_options", given)
+    options = task_options(model.task, "predict_options", given)
     frame = model.work.predict(given["data"], options)
     if out is not None:
         output.write_rows(frame, out)
@@ -116,7 +117,7 @@ def predict(given: dict[str, Any]) -> None:
 def evaluate(given: dict[str, Any]) -> None:
     """``longspan evaluate MODEL DATA``."""
     model = _load(given)
-    scores = model.work.evaluate(given["data"], _task_options(model.task, "evaluate_options", given))
+    scores = model.work.evaluate(given["data"], task_options(model.task, "evaluate_options", given))
     if given["as_json"]:
         output.write_json({"task": model.task.name, "model": given["model"], "scores": scores})
     else:
@@ -135,15 +136,15 @@ def _load(given: dict[str, Any]) -> Model:
     return load(given["model"])
 
 
-def _task_options(task: Task, which: str, given: dict[str, Any]) -> Options:
+def task_options(task: Task, which: str, given: dict[str, Any]) -> Options:
     """The options given, read by the model's own task: it refuses those of other tasks."""
     specs: dict[str, OptionSpec] = {}
     for each in (task, *TASKS.values()):
-        for spec in option_specs(getattr(each, which)):
+        for spec in option_specs(getattr(each, which) or NO_OPTIONS):
             specs.setdefault(spec.name, spec)
     values = given_values(specs.values(), given)
-    declared: type[Options] = getattr(task, which)
     verb = f"longspan {which.removesuffix('_options')} with a {task.name} model"
+    declared: type[Options] = getattr(task, which) or NO_OPTIONS
     return declared.read(values, verb=verb, door="shell")
 
 
