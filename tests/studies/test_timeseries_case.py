@@ -121,3 +121,12 @@ def test_an_lstm_that_reads_its_own_predictions_goes_on_with_the_wave(
     record = _trained(Course(Scale((0,))), CASES[0], parts, "lstm", 0, None)
     assert record["errors"]["whole"] <= 0.5 * parts.test.std()
     assert record["errors"]["point"] <= record["errors"]["whole"]
+
+
+@pytest.mark.data
+def test_the_whole_study_reproduces(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every seed of both networks on both series: it takes less than two minutes."""
+    monkeypatch.setenv("LONGSPAN_DATA", str(shared_data))
+    outcome = run_study(STUDIES[0], Scale(tuple(range(STUDIES[0].seeds))))
+    assert outcome.verdict == "reproduced", outcome.sentence
+    assert not outcome.left_out

@@ -81,7 +81,7 @@ def _steps(found: Inspection, there: int) -> int:
 
 
 def _horizon(found: Inspection) -> Section:
-    horizon, step = found.horizon, found.step
+    horizon = found.horizon
     lines = [_removals(each) for each in horizon.ablations]
     marks = [Mark("used", horizon.used)] if horizon.used else []
     marks += [
@@ -95,7 +95,7 @@ def _horizon(found: Inspection) -> Section:
         "the dotted line do not count. Upright: the estimates of the horizon."
     )
     rows = [
-        [each.name, each.lag, step.time(each.lag or 0) or None, _longer(each.edge), each.rule]
+        [each.name, each.lag, _time(found, each.lag or 0), _longer(each.edge), each.rule]
         for each in horizon.estimates
     ]
     heads = ("by", "lag, steps", "in time", "may be longer", "rule")
@@ -308,7 +308,10 @@ def _life(value: float) -> float | str:
 
 
 def _time(found: Inspection, value: float) -> str | None:
-    return found.step.time(float(value)) or None if np.isfinite(value) else None
+    """In time, in one piece; None where a step has no length or the value no end."""
+    if not np.isfinite(value):
+        return None
+    return found.step.time(float(value)).replace(" ", "\u00a0") or None
 
 
 def _no_memory(found: Inspection) -> list[Section]:
