@@ -151,6 +151,8 @@ def test_shares_are_told_together() -> None:
         "With 10 % of the training data: the seasonal naive wins. With 30 %: the seasonal naive wins. "
         "With all: an LSTM is worth it here."
     )
+    named = Verdict("simple wins", "ARIMA wins", "", "")
+    assert by_share([(1.0, named)]) == "With all of the training data: ARIMA wins."
 
 
 @pytest.mark.parametrize(

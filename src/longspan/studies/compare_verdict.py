@@ -238,5 +238,5 @@ def _tied(case: _Case, before: str, ties: Sequence[Candidate], tail: str, *, bea
 
 
 def _inside(title: str) -> str:
-    """A heading inside a sentence."""
-    return title[:1].lower() + title[1:]
+    """A heading inside a sentence; ``ARIMA …`` stays as it is."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]

@@ -17,12 +17,11 @@ from longspan.models.reader import Reader, Sequences, answer_losses, reader_loss
 from longspan.store.stage import Keeper
 from longspan.studies.course import Course, Record
 from longspan.studies.memory import ADDING, ADDING_LENGTH, COPY_LAG, COPYING, TESTS
-from longspan.studies.plan import Entrant, Training
+from longspan.studies.plan import Entrant
 from longspan.studies.race import Records
-from longspan.studies.readers import build_reader, examine
+from longspan.studies.readers import build_reader, examine, loop_settings
 from longspan.studies.study import Bar, Chart, Figure, Findings, Line, Table, Value
 from longspan.training.loop import train
-from longspan.training.settings import Settings
 
 __all__ = ["adding_600", "copy_1000", "mean_loss"]
 
@@ -90,7 +89,7 @@ def _trained(course: Course, problem: Problem, entrant: Entrant, seed: int, keep
         losses = examine(cast(Reader, module), problem, training.checked, mean_loss, seed, "check")
         return float(losses.mean())
 
-    history = train(reader, reader_loss, batches, check, _loop_settings(training, seed), keeper)
+    history = train(reader, reader_loss, batches, check, loop_settings(training, seed), keeper)
     tests = 32 if course.scale.smoke else TESTS
     loss = float(examine(reader.eval(), problem, tests, mean_loss, seed).mean())
     course.say(f"{entrant.title}, seed {seed}: loss {loss:.4g}, {history.seconds:.0f} s")
@@ -101,20 +100,6 @@ def _trained(course: Course, problem: Problem, entrant: Entrant, seed: int, keep
         "seconds": history.seconds,
         "parameters": sum(each.numel() for each in reader.parameters()),
     }
-
-
-def _loop_settings(training: Training, seed: int) -> Settings:
-    return Settings(
-        seed=seed,
-        max_steps=training.most // training.batch,
-        validate_every=training.check_every // training.batch,
-        patience=None,
-        learning_rate=training.learning_rate,
-        clip_norm=training.clip_norm,
-        schedule=training.schedule,
-        average=training.average,
-        optimizer=training.optimizer,
-    )
 
 
 def _figures(

@@ -32,6 +32,7 @@ __all__ = [
     "build_reader",
     "chrono_start",
     "examine",
+    "loop_settings",
     "misread_steps",
     "train_reader",
     "widest_error",
@@ -181,7 +182,14 @@ def train_reader(
 
     diverged = False
     try:
-        history = train(reader, reader_loss, batches, check, _loop_settings(training, seed), keeper)
+        history = train(
+            reader,
+            reader_loss,
+            batches,
+            check,
+            loop_settings(training, seed, target=training.allowed),
+            keeper,
+        )
     except TrainingError:
         diverged, history = True, seen
         history.seconds += time.monotonic()
@@ -265,7 +273,8 @@ def _draws(seed: int, purpose: str, place: int) -> np.random.Generator:
     return np.random.default_rng(derive(seed, purpose, place))
 
 
-def _loop_settings(training: Training, seed: int) -> Settings:
+def loop_settings(training: Training, seed: int, target: float | None = None) -> Settings:
+    """How the loop is to train a reader; ``target``: the share of wrong answers at which it ends."""
     return Settings(
         seed=seed,
         max_steps=training.most // training.batch,
@@ -276,5 +285,5 @@ def _loop_settings(training: Training, seed: int) -> Settings:
         schedule=training.schedule,
         average=training.average,
         optimizer=training.optimizer,
-        target=training.allowed,
+        target=target,
     )
