@@ -180,16 +180,9 @@ def train_reader(
         seen.records.append(Record(seen.steps, None, share, training.learning_rate, 0.0))
         return share
 
-    diverged = False
+    diverged, settings = False, loop_settings(training, seed, target=training.allowed)
     try:
-        history = train(
-            reader,
-            reader_loss,
-            batches,
-            check,
-            loop_settings(training, seed, target=training.allowed),
-            keeper,
-        )
+        history = train(reader, reader_loss, batches, check, settings, keeper)
     except TrainingError:
         diverged, history = True, seen
         history.seconds += time.monotonic()
