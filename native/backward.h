@@ -51,6 +51,7 @@ class Backward {
 
     // This thread takes its units from here on.
     void take_units(int thread, int threads) {
+        thread_ = thread;
         panels_ = share(panels_.to, thread, threads);
         panels_hr_ = share(panels_hr_.to, thread, threads);
         units_ = {panels_.from * 4 * block, panels_.to * 4 * block};
@@ -81,6 +82,7 @@ class Backward {
     Packed<T> w_hh_, w_hr_;
     Share panels_, panels_hr_;  // of the products: all, or those of this thread
     Units units_;               // that these panels are about
+    int thread_ = 0;            // who this is where threads meet
     bool by_units_ = false;
     Index first_ = 0;  // step of the first row of the chunk
 
@@ -129,10 +131,10 @@ class Backward {
                 arrive_plain(step, now.place[k]);
                 pointwise(step, now.place[k]);
             }
-            call_.meet();
+            call_.meet(thread_);
             if (s_.reset_before) {
                 through_reset(now, step, {0, now.count}, false);
-                call_.meet();
+                call_.meet(thread_);
             }
             recur(now, step);
             for (Index k = 0; k < now.count; ++k) leave_plain(step, now.place[k]);
@@ -142,19 +144,19 @@ class Backward {
         units_ = {0, s_.width};
         for (Index k = own.from; k < own.to; ++k) arrive(step, now.place[k]);
         if (s_.projection) {
-            call_.meet();
+            call_.meet(thread_);
             unproject(now, step);
-            call_.meet();
+            call_.meet(thread_);
         }
         for (Index k = own.from; k < own.to; ++k) pointwise(step, now.place[k]);
-        call_.meet();
+        call_.meet(thread_);
         if (s_.reset_before) {
             through_reset(now, step, own, true);
-            call_.meet();
+            call_.meet(thread_);
         }
         units_ = mine;
         recur(now, step);
-        call_.meet();
+        call_.meet(thread_);
         for (Index k = own.from; k < own.to; ++k) leave(step, now.place[k]);
     }
 
@@ -311,7 +313,7 @@ class Backward {
         const Product<T> job{
             {{rows, w_hh_, 2 * s_.H, s_.H}, {}}, 1, nullptr, Begin::zero, End::store, {1, 0, 0}};
         multiply<T>(now.count, job, panels_.from, panels_.to, out);
-        if (meets) call_.meet();
+        if (meets) call_.meet(thread_);
         for (Index k = sequences.from; k < sequences.to; ++k) {
             const Index place = now.place[k];
             const Gradients<T> own(at_, place);

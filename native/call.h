@@ -12,17 +12,17 @@ struct Call {
     Shape shape;
     TapeLayout tape;
     WorkLayout work;
-    void* rows;                   // what `tape` lays out: the caller's tape, or the chunk that is made again
-    const Index* order;           // the sequence at each place, the longest first
-    const Index* length;          // its length
-    Index real;                   // steps of all sequences together
-    bool by_units;                // threads share out the units of a step, not the sequences
-    void (*wait)(void* barrier);  // NULL where there is one thread
+    void* rows;           // what `tape` lays out: the caller's tape, or the chunk that is made again
+    const Index* order;   // the sequence at each place, the longest first
+    const Index* length;  // its length
+    Index real;           // steps of all sequences together
+    bool by_units;        // threads share out the units of a step, not the sequences
+    void (*wait)(void* barrier, int thread);  // NULL where there is one thread
     void* barrier;
 
     // All threads of the call wait here for each other.
-    LONGSPAN_INLINE void meet() const {
-        if (wait != nullptr) wait(barrier);
+    LONGSPAN_INLINE void meet(int thread) const {
+        if (wait != nullptr) wait(barrier, thread);
     }
 
     LONGSPAN_INLINE bool reverse() const { return problem->reverse != 0; }

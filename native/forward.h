@@ -29,6 +29,8 @@ class Forward {
             wants_pre_ |= out.record[LONGSPAN_RECORD_PRE + gate] != nullptr;
             wants_pre_ |= extra && out.record[LONGSPAN_RECORD_GATE + gate] != nullptr;
         }
+        for (int which = 0; call.results != nullptr && which < LONGSPAN_RECORDS; ++which)
+            records_ |= call.results->record[which] != nullptr;
     }
 
     // Rows that are kept for no one else lie where this thread has them to itself.
@@ -53,7 +55,7 @@ class Forward {
         take_units(thread, threads);
         const Share own = share(group.count, thread, threads);
         for (Index k = own.from; k < own.to; ++k) begin(group.place[k]);
-        call_.meet();
+        call_.meet(thread_);
         go_shared(group, {0, p_.steps}, thread, threads);
     }
 
@@ -62,9 +64,9 @@ class Forward {
         take_units(thread, threads);
         const Share own = share(group.count, thread, threads);
         for (Index k = own.from; k < own.to; ++k) restore(group.place[k], steps);
-        call_.meet();
+        call_.meet(thread_);
         go_shared(group, steps, thread, threads);
-        call_.meet();
+        call_.meet(thread_);
     }
 
   private:
@@ -85,6 +87,7 @@ class Forward {
     }
 
     void take_units(int thread, int threads) {
+        thread_ = thread;
         const Index blocks = s_.width / block,
                     whole = s_.gates == 4 ? 1 : 4;  // blocks that fill whole panels
         const Share mine = share((blocks + whole - 1) / whole, thread, threads);
@@ -101,10 +104,11 @@ class Forward {
     LstmForm<T> lstm_;
     Packed<W> w_ih_, w_hh_, w_hr_;
     Packed<W> w_hn_;  // U_n, where its product waits for r
-    bool wants_pre_ = false;
+    bool wants_pre_ = false, records_ = false;
     Index marks_ = 0;           // steps between two states that are kept; 0 where none is
     Share panels_, panels_hr_;  // of the products: all, or those of this thread
     Units units_;               // that these panels are about
+    int thread_ = 0;            // who this is where threads meet
 
     Columns columns() const { return {s_.gates, s_.width, s_.gates - 1}; }
     Columns recurrent_columns() const {
@@ -247,17 +251,18 @@ class Forward {
         if (marks_ > 0) mark(now, step, own);
         if (s_.drop || p_.reset != nullptr) {
             arrive(now, step, own);
-            call_.meet();
+            call_.meet(thread_);
         }
+        fetch(now, step);
         every_product(now, step, ahead);
         if (s_.reset_before) late_product(now, step, true);
         if (by_units()) {
             for (Index k = 0; k < now.count; ++k) pointwise(step, now.place[k]);
-            call_.meet();
+            call_.meet(thread_);
             for (Index k = own.from; k < own.to; ++k) finish(step, now.place[k]);
             return;
         }
-        call_.meet();
+        call_.meet(thread_);
         const Units mine = units_;
         units_ = {0, s_.width};
         for (Index k = own.from; k < own.to; ++k) {
@@ -266,12 +271,19 @@ class Forward {
         }
         units_ = mine;
         if (s_.projection) {
-            call_.meet();
+            call_.meet(thread_);
             project(now, step);
-            call_.meet();
+            call_.meet(thread_);
         }
         for (Index k = own.from; k < own.to; ++k) finish(step, now.place[k]);
-        call_.meet();
+        call_.meet(thread_);
+    }
+
+    // Of few rows, what other threads have written: all of it at once, where the product would wait for one
+    // line after the other.
+    void fetch(const Group& now, Index step) const {
+        for (Index k = 0; k < now.count && k < rows_fetched; ++k)
+            fetch_row(at_.seen(step, now.place[k]), s_.P);
     }
 
     // Whether the pointwise part of a step asks for no more than the units of its own.
@@ -307,7 +319,7 @@ class Forward {
             T* pre = wants_pre_ ? at_.scratch(place) : nullptr;
             gru_reset<T>(units_, sums[k], at_.seen(step, place), reset_h(place), pre);
         }
-        if (shared) call_.meet();
+        if (shared) call_.meet(thread_);
         const Product<T, W> job{{{rows, w_hn_, 0, s_.P}, {}}, 1, nullptr, Begin::kept, End::store,
                                 {1, s_.width, early()}};
         const Share panels = panels_of(1);
@@ -393,13 +405,13 @@ class Forward {
     }
 
     void finish(Index step, Index place) const {
-        for (int which = 0; which < s_.states(); ++which) hold(which, step, place);
+        for (int which = 0; s_.hold && which < s_.states(); ++which) hold(which, step, place);
         if (call_.results == nullptr) return;
         const longspan_results& out = *call_.results;
         const Index n = call_.order[place];
         const T* h = at_.h(step + 1, place);
-        copy(h, s_.P, static_cast<T*>(out.y) + call_.time(step) * out.y_time + n * out.y_batch);
-        record(step, place);
+        copy_row(h, s_.P, static_cast<T*>(out.y) + call_.time(step) * out.y_time + n * out.y_batch);
+        if (records_) record(step, place);
         if (step != call_.last(place)) return;
         for (int which = 0; which < s_.states(); ++which) {
             const Index width = s_.state_width(which);
@@ -429,7 +441,7 @@ template <class T, class W = T>
 void forward(const Call& call, int thread, int threads) {
     if (call.problem->packed == 0) {
         pack<T, W>(call, false, thread, threads);
-        call.meet();
+        call.meet(thread);
     }
     Forward<T, W> loop(call);
     const Share mine = sequences_of(call, thread, threads);

@@ -68,18 +68,22 @@ inline constexpr int tile_rows = 3;  // 16 registers: 12 sums, 3 terms, 1 weight
 #endif
 inline constexpr Index most_rows = 128;         // of one call of multiply
 inline constexpr Index fetch_ahead = 16;        // terms
+inline constexpr Index line = 64;               // bytes
 inline constexpr Index near_bytes = 40 * 1024;  // of weights that stay in the nearest cache
-inline constexpr Index slice = 256;  // terms of a panel that stay in the nearest caches over all rows
+inline constexpr Index slice = 1024;  // terms of a panel that stay in a second-level cache over all rows
 
-// R rows by P panels of V native vectors, all sums in registers.
+// R rows by P panels of V native vectors, all sums in registers. Meanwhile, a line a term, what lies `later`
+// bytes behind the weights is fetched into the second-level cache.
 template <class T, int R, int V, int P, class W>
 LONGSPAN_INLINE void accumulate(Vec<T> (&sum)[R][P][V], const Operand<T, W>& part,
-                                const W* const (&weights)[P], Index stride, Index row) {
+                                const W* const (&weights)[P], Index stride, Index row, Index later) {
     const T* rows[R];
     LONGSPAN_UNROLL
     for (int r = 0; r < R; ++r) rows[r] = part.rows[row + r];
+    const char* next = reinterpret_cast<const char*>(weights[0]) + later;
     for (Index k = 0; k < part.count; ++k) {
         if constexpr (R >= 4 && V == 4) {
+            __builtin_prefetch(next + k * line, 0, 2);
             LONGSPAN_UNROLL
             for (int v = 0; v < V; v += static_cast<int>(sizeof(T) / sizeof(W)))
                 __builtin_prefetch(weights[0] + (k + fetch_ahead) * stride + v * lanes<T>);
@@ -99,9 +103,17 @@ LONGSPAN_INLINE void accumulate(Vec<T> (&sum)[R][P][V], const Operand<T, W>& par
     }
 }
 
-// `first` is the first native vector in the first panel; the P panels are neighbours.
+// The part of the next panel that the tile of this number fetches: each of the first few its share.
+template <class T, class W>
+LONGSPAN_INLINE Index fetched_by(Index number, const Operand<T, W>& part, Index panel) {
+    const Index row = part.matrix.stride(panel) * static_cast<Index>(sizeof(W));
+    return number * line < row ? part.matrix.depth * row + number * part.count * line : 0;
+}
+
+// `first` is the first native vector in the first panel; the P panels are neighbours; the tile is the one of
+// this number in its column.
 template <class T, int R, int V, int P, class W>
-void tile(const Product<T, W>& job, Index panel, Index first, Index row, T* const* out) {
+void tile(const Product<T, W>& job, Index panel, Index first, Index number, Index row, T* const* out) {
     constexpr int split = block / lanes<T>;  // native vectors in a block
     Vec<T> sum[R][P][V];
     Index place[P][V];
@@ -129,7 +141,8 @@ void tile(const Product<T, W>& job, Index panel, Index first, Index row, T* cons
         LONGSPAN_UNROLL
         for (int p = 0; p < P; ++p)
             weights[p] = operand.matrix.at(panel + p, operand.first) + first * lanes<T>;
-        accumulate<T, R, V, P>(sum, operand, weights, operand.matrix.stride(panel), row);
+        accumulate<T, R, V, P>(sum, operand, weights, operand.matrix.stride(panel), row,
+                               fetched_by(number, operand, panel));
     }
     LONGSPAN_UNROLL
     for (int r = 0; r < R; ++r) {
@@ -145,21 +158,22 @@ void tile(const Product<T, W>& job, Index panel, Index first, Index row, T* cons
 }
 
 template <class T, int V, int P, class W>
-void tile_of(int rows, const Product<T, W>& job, Index panel, Index first, Index row, T* const* out) {
+void tile_of(int rows, const Product<T, W>& job, Index panel, Index first, Index number, Index row,
+             T* const* out) {
     switch (rows) {
         case 1:
-            return tile<T, 1, V, P>(job, panel, first, row, out);
+            return tile<T, 1, V, P>(job, panel, first, number, row, out);
         case 2:
-            return tile<T, 2, V, P>(job, panel, first, row, out);
+            return tile<T, 2, V, P>(job, panel, first, number, row, out);
         case 3:
-            return tile<T, 3, V, P>(job, panel, first, row, out);
+            return tile<T, 3, V, P>(job, panel, first, number, row, out);
 #if defined(__AVX512F__) || defined(__aarch64__)
         case 4:
-            return tile<T, 4, V, P>(job, panel, first, row, out);
+            return tile<T, 4, V, P>(job, panel, first, number, row, out);
         case 5:
-            return tile<T, 5, V, P>(job, panel, first, row, out);
+            return tile<T, 5, V, P>(job, panel, first, number, row, out);
         default:
-            return tile<T, 6, V, P>(job, panel, first, row, out);
+            return tile<T, 6, V, P>(job, panel, first, number, row, out);
 #else
         default:
             return;
@@ -169,13 +183,13 @@ void tile_of(int rows, const Product<T, W>& job, Index panel, Index first, Index
 
 // One tile of rows over all columns of a panel, at most four native vectors at a time.
 template <class T, class W>
-void panel_of(int rows, const Product<T, W>& job, Index panel, Index row, T* const* out) {
+void panel_of(int rows, const Product<T, W>& job, Index panel, Index number, Index row, T* const* out) {
     const Index natives = job.operands[0].matrix.width(panel) / lanes<T>;
     Index first = 0;
-    for (; first + 4 <= natives; first += 4) tile_of<T, 4, 1>(rows, job, panel, first, row, out);
-    if (natives - first == 1) tile_of<T, 1, 1>(rows, job, panel, first, row, out);
-    if (natives - first == 2) tile_of<T, 2, 1>(rows, job, panel, first, row, out);
-    if (natives - first == 3) tile_of<T, 3, 1>(rows, job, panel, first, row, out);
+    for (; first + 4 <= natives; first += 4) tile_of<T, 4, 1>(rows, job, panel, first, number, row, out);
+    if (natives - first == 1) tile_of<T, 1, 1>(rows, job, panel, first, number, row, out);
+    if (natives - first == 2) tile_of<T, 2, 1>(rows, job, panel, first, number, row, out);
+    if (natives - first == 3) tile_of<T, 3, 1>(rows, job, panel, first, number, row, out);
 }
 
 // Whether one row goes through four panels in two halves, from alternate ends: of a matrix a little larger
@@ -197,8 +211,8 @@ void pass(Index count, const Product<T, W>& job, Index from, Index to, T* const*
     if constexpr (wide) {
         if (in_halves(count, job, from, to) && job.operands[0].matrix.width(to - 1) == 4 * block) {
             const Index first = job.turned ? from + 2 : from;
-            tile<T, 1, 4, 2>(job, first, 0, 0, out);
-            return tile<T, 1, 4, 2>(job, 2 * from + 2 - first, 0, 0, out);
+            tile<T, 1, 4, 2>(job, first, 0, 0, 0, out);
+            return tile<T, 1, 4, 2>(job, 2 * from + 2 - first, 0, 0, 0, out);
         }
     }
     Index panel = from;
@@ -210,13 +224,13 @@ void pass(Index count, const Product<T, W>& job, Index from, Index to, T* const*
             const Index rows = (count - row) / (tiles - index);  // balanced: 6 5 5, not 6 6 4
             if constexpr (wide) {
                 if (together == 4)
-                    tile<T, 1, 4, 4>(job, panel, 0, row, out);
+                    tile<T, 1, 4, 4>(job, panel, 0, index, row, out);
                 else if (together == 2)
-                    tile<T, 2, 4, 2>(job, panel, 0, row, out);
+                    tile<T, 2, 4, 2>(job, panel, 0, index, row, out);
                 else
-                    panel_of<T>(static_cast<int>(rows), job, panel, row, out);
+                    panel_of<T>(static_cast<int>(rows), job, panel, index, row, out);
             } else {
-                panel_of<T>(static_cast<int>(rows), job, panel, row, out);
+                panel_of<T>(static_cast<int>(rows), job, panel, index, row, out);
             }
             row += rows;
         }

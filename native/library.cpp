@@ -1,5 +1,7 @@
 // The C interface: checks, the choice of instruction set, and the phases of a call in their order.
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <limits>
 #include <new>
 #include <numeric>
@@ -183,36 +185,78 @@ struct Job {
     Run run;
 };
 
+void measure_crossing(void* found, int share, int) {
+    const double ns = Pool::global().barrier().crossing(share);
+    if (share == 0) *static_cast<float*>(found) = static_cast<float>(ns / 1e3);
+}
+
 void share_of_job(void* context, int share, int shares) {
     const StandardArithmetic standard;
     const Job& job = *static_cast<const Job*>(context);
     job.run(*job.call, share, shares);
 }
 
-constexpr double sequences_us = 25.0;    // of work that are worth a thread with sequences of its own,
-constexpr double units_us = 8.0;         // or one that shares the units of every step
-constexpr double flops_per_us = 2.4e5;   // of one thread
-constexpr double bytes_per_us = 1.5e5;   // of weights that do not stay in the nearest cache
-constexpr Index unit_sharing_from = 96;  // H below which a meeting a step costs more than it saves
+constexpr double sequences_us = 25.0;   // of work that are worth a thread with sequences of its own,
+constexpr double units_us = 8.0;        // or one that shares the units of every step
+constexpr double flops_per_us = 2.4e5;  // of one thread
+constexpr double bytes_per_us = 1.5e5;  // of weights that do not stay in the nearest cache
+constexpr double meeting_us = 0.1;      // of a meeting at every step, and besides
+constexpr double crossings = 4.0;       // of a word from one thread to another
+constexpr std::chrono::milliseconds crossing_holds{100};
 constexpr Index unit_sharing_bytes = Index{1} << 21;  // weights that do not stay in a second-level cache
 constexpr Index unit_sharing_rows = 16;               // rows for which a thread reads them at full speed
 constexpr Index far_bytes = Index{1} << 24;           // weights that every cache is too small for,
 constexpr Index far_rows = 256;                       // and rows that are worth reading all of them
+
+// Microseconds that a word takes from one thread to another: some 0.04 where they share a cache, ten times
+// that where they do not. Systems move threads about, so it is looked at again from time to time.
+double crossing_us() {
+    using Clock = std::chrono::steady_clock;
+    static std::atomic<Clock::rep> next{0};
+    static std::atomic<float> found{0.0f};
+    const Clock::rep now = Clock::now().time_since_epoch().count();
+    if (now >= next.load(std::memory_order_relaxed)) {
+        float us = 1e6f;  // where nobody can be met, nothing can be shared
+        Pool::global().run_together(2, measure_crossing, &us);
+        found.store(us, std::memory_order_relaxed);
+        next.store(now + Clock::duration(crossing_holds).count(), std::memory_order_relaxed);
+    }
+    return static_cast<double>(found.load(std::memory_order_relaxed));
+}
+
+// Microseconds of one thread for the terms of one row in a step.
+double row_us(const Call& call) {
+    const double weights =
+        static_cast<double>(call.shape.gates * call.shape.H * (call.shape.I + call.shape.P));
+    return weights *
+           (2.0 / flops_per_us + static_cast<double>(element_of_weights(*call.problem)) / bytes_per_us);
+}
+
+// Whether a meeting at every step costs less than is saved by sharing its units.
+bool worth_meeting(const Call& call, int shares) {
+    const double saved = row_us(call) * (1.0 - 1.0 / shares);
+    return saved > meeting_us && saved > meeting_us + crossings * crossing_us();
+}
 
 // Whether threads share out the units of a step instead of the sequences: where there are fewer sequences
 // than threads, or where every thread would read all of large weights for a few rows.
 bool by_units(const Call& call, int shares) {
     const longspan_problem& p = *call.problem;
     const Shape& s = call.shape;
-    if (shares < 2 || s.width / 64 < shares) return false;
+    if (shares < 2 || s.width / (2 * 16) < shares) return false;
     const Index bytes = s.gates * s.H * (s.I + s.P) * element_of_weights(p);
     const auto thin = [&](Index least, Index rows) { return bytes >= least && p.batch < rows * shares; };
-    return (p.batch < shares && s.H >= unit_sharing_from) || thin(unit_sharing_bytes, unit_sharing_rows) ||
-           thin(far_bytes, far_rows);
+    return thin(unit_sharing_bytes, unit_sharing_rows) || thin(far_bytes, far_rows) ||
+           (p.batch < shares && worth_meeting(call, shares));
 }
 
+struct Sharing {
+    int shares;
+    bool by_units;
+};
+
 // As many threads as the work is worth and can be shared by.
-int shares_of(const Call& call) {
+Sharing sharing_of(const Call& call) {
     const longspan_problem& p = *call.problem;
     const Shape& s = call.shape;
     const double weights = static_cast<double>(s.gates * s.H * (s.I + s.P));
@@ -222,19 +266,18 @@ int shares_of(const Call& call) {
         return std::clamp(static_cast<int>(std::min(us / least, 1e6)), 1, static_cast<int>(p.threads));
     };
     const int shares = worth(units_us);
-    if (by_units(call, shares)) return shares;
-    return std::min(worth(sequences_us), static_cast<int>(std::max<Index>(p.batch, 1)));
+    if (by_units(call, shares)) return {shares, true};
+    return {std::min(worth(sequences_us), static_cast<int>(std::max<Index>(p.batch, 1))), false};
 }
 
 // All threads at the same time, since they meet; one alone where others have the pool.
 void run(Call& call, Run job) {
-    const int shares = shares_of(call);
+    const auto [shares, by_units] = sharing_of(call);
     Job shared{&call, job};
     if (shares > 1) {
-        Barrier barrier(shares);
-        call.by_units = by_units(call, shares);
-        call.barrier = &barrier;
-        call.wait = [](void* at) { static_cast<Barrier*>(at)->meet(); };
+        call.by_units = by_units;
+        call.barrier = &Pool::global().barrier();
+        call.wait = [](void* at, int thread) { static_cast<Barrier*>(at)->meet(thread); };
         if (Pool::global().run_together(shares, share_of_job, &shared)) return;
         call.by_units = false, call.wait = nullptr;
     }

@@ -135,6 +135,22 @@ LONGSPAN_INLINE void copy(const T* from, Index count, T* to) {
     __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
 }
 
+// The same for a row of a few blocks, where a call of the library would take as long as the copy.
+template <class T>
+LONGSPAN_INLINE void copy_row(const T* from, Index count, T* to) {
+    Index k = 0;
+    for (; k + lanes<T> <= count; k += lanes<T>) store<T>(to + k, load<T>(from + k));
+    if (k < count) copy(from + k, count - k, to + k);
+}
+
+inline constexpr Index rows_fetched = 4;
+
+template <class T>
+LONGSPAN_INLINE void fetch_row(const T* row, Index count) {
+    const char* const bytes = reinterpret_cast<const char*>(row);
+    for (Index at = 0; at < count * static_cast<Index>(sizeof(T)); at += line) __builtin_prefetch(bytes + at);
+}
+
 template <class T>
 LONGSPAN_INLINE void clear(T* to, Index count) {
     __builtin_memset(to, 0, static_cast<std::size_t>(count) * sizeof(T));

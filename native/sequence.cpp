@@ -205,7 +205,7 @@ void backward(const Call& call, int thread, int threads) {
     const Share mine = sequences_of(call, thread, threads);
     for (Index place = mine.from; place < mine.to; ++place) loop.begin(place);
     if (call.by_units) loop.take_units(thread, threads);
-    call.meet();
+    call.meet(thread);
     const Index chunk = call.work.chunk, shift = chunk_shift(p, chunk);
     for (Index to = p.steps; to > 0;) {
         Index from = shift + (to - 1 - shift) / chunk * chunk;
@@ -221,9 +221,9 @@ void backward(const Call& call, int thread, int threads) {
                 if (call.recomputes()) again.again(group, steps);
                 loop.run(group, steps);
             });
-        call.meet();
+        call.meet(thread);
         weights.add(from, to);
-        call.meet();
+        call.meet(thread);
         to = from;
     }
     weights.write();

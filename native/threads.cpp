@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <chrono>
 #include <system_error>
 #include <thread>
 
@@ -10,6 +11,8 @@ namespace {
 
 // About 20 microseconds: longer than the gap between two phases, short beside a time slice.
 constexpr int spins = 4000;
+constexpr int yields = 1000;
+constexpr std::chrono::microseconds nap{50};
 
 void pause() {
 #if defined(__x86_64__)
@@ -30,6 +33,24 @@ std::uint32_t await(const std::atomic<std::uint32_t>& value, std::uint32_t old) 
     return value.load(std::memory_order_acquire);
 }
 
+// Until others have counted up to `least`. Nobody is told to wake a sleeper, which would cost every meeting a
+// fence: who has waited long gives the processor away, in case it is the one that the others need, and then
+// looks again from time to time.
+void await_at_least(const std::atomic<std::uint32_t>& value, std::uint32_t least) {
+    const auto there = [&] {
+        return static_cast<std::int32_t>(value.load(std::memory_order_acquire) - least) >= 0;
+    };
+    for (int k = 0; k < spins; ++k) {
+        if (there()) return;
+        pause();
+    }
+    for (int k = 0; k < yields; ++k) {
+        if (there()) return;
+        std::this_thread::yield();
+    }
+    while (!there()) std::this_thread::sleep_for(nap);
+}
+
 Pool* current = nullptr;
 std::once_flag made;
 
@@ -40,15 +61,33 @@ void renew() {
 
 }  // namespace
 
-void Barrier::meet() {
-    const std::uint32_t round = round_.load(std::memory_order_relaxed);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 < parties_) {
-        await(round_, round);
-        return;
+void Barrier::seat(int parties) {
+    parties_ = parties;
+    while (static_cast<int>(seats_.size()) < parties) seats_.push_back(std::make_unique<Seat>());
+    for (int party = 0; party < parties; ++party) {
+        Seat& own = *seats_[static_cast<std::size_t>(party)];
+        own.meetings = 0;
+        for (std::atomic<std::uint32_t>& told : own.told) told.store(0, std::memory_order_relaxed);
     }
-    arrived_.store(0, std::memory_order_relaxed);
-    round_.fetch_add(1, std::memory_order_release);
-    round_.notify_all();
+}
+
+void Barrier::meet(int party) {
+    Seat& own = *seats_[static_cast<std::size_t>(party)];
+    const std::uint32_t meeting = ++own.meetings;
+    for (int round = 0, step = 1; step < parties_; ++round, step *= 2) {
+        const auto other = static_cast<std::size_t>((party + step) % parties_);
+        seats_[other]->told[round].store(meeting, std::memory_order_release);
+        await_at_least(own.told[round], meeting);
+    }
+}
+
+double Barrier::crossing(int party) {
+    constexpr int turns = 32;
+    meet(party);
+    const auto start = std::chrono::steady_clock::now();
+    for (int turn = 0; turn < turns; ++turn) meet(party);
+    const std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - start;
+    return taken.count() / turns;
 }
 
 Pool& Pool::global() {
@@ -136,6 +175,7 @@ bool Pool::run_borrowed(int shares, Task task, void* context) const {
 bool Pool::run_together(int shares, Task task, void* context) {
     std::unique_lock<std::mutex> lock(busy_, std::defer_lock);
     if (!lock.try_lock()) return false;
+    barrier_.seat(shares);
     if (lender_.parallel != nullptr) return run_borrowed(shares, task, context);
     if (!grow(shares - 1)) return false;
     task_ = task, context_ = context;

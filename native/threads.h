@@ -14,16 +14,28 @@ namespace longspan {
 
 inline constexpr int most_threads = 256;
 
-// Where the threads of one task wait for each other.
+// Where the threads of one task wait for each other: in round r each tells the one 2^r places on that it is
+// there, and waits to be told (Hensgen, Finkel, Manber 1988). A word has one writer and one reader, so two
+// threads need no more than one line of memory to cross each way.
 class Barrier {
   public:
-    explicit Barrier(int parties) : parties_(static_cast<std::uint32_t>(parties)) {}
-    void meet();
+    // So many parties, who have not met yet.
+    void seat(int parties);
+    void meet(int party);
+
+    // Nanoseconds of one meeting, which all parties measure together.
+    double crossing(int party);
 
   private:
-    std::uint32_t parties_;
-    std::atomic<std::uint32_t> arrived_{0};
-    std::atomic<std::uint32_t> round_{0};
+    static constexpr int most_rounds = 8;
+    struct alignas(64) Seat {
+        std::atomic<std::uint32_t>
+            told[most_rounds];               // number of the last meeting that this party was told of
+        std::uint32_t meetings alignas(64);  // that it went to
+    };
+
+    int parties_ = 0;
+    std::vector<std::unique_ptr<Seat>> seats_;
 };
 
 // How a host that runs on GNU OpenMP lends its threads. Its workers spin for milliseconds after each of its
@@ -44,9 +56,10 @@ class Pool {
     // done.
     void run(int shares, Task task, void* context);
 
-    // The same, but all shares at the same time, so that they may meet at a barrier; false, and nothing done,
-    // where that cannot be had now.
+    // The same, but all shares at the same time, so that they may meet at the barrier; false, and nothing
+    // done, where that cannot be had now.
     bool run_together(int shares, Task task, void* context);
+    Barrier& barrier() { return barrier_; }
 
     static Pool& global();
 
@@ -56,6 +69,7 @@ class Pool {
     };
 
     std::mutex busy_;
+    Barrier barrier_;
     Lender lender_;
     std::vector<std::unique_ptr<Worker>> workers_;
     // Of the job that runs: its number (32 bits), how many shares it has (16), how many are claimed (16). In
