@@ -99,7 +99,7 @@ class Backward {
 
     // Row of a step and place in a region of the chunk.
     T* ring(Index region, Index width, Index step, Index place) const {
-        return at_.work + region + ((step - first_) * p_.batch + place) * width;
+        return at_.work + region + call_.work.number.of(step - first_, place, call_.group[place]) * width;
     }
     T* d_sums(Index step, Index place) const {
         return ring(call_.work.d_sums, s_.chains * s_.width, step, place);

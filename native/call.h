@@ -15,7 +15,9 @@ struct Call {
     void* rows;           // what `tape` lays out: the caller's tape, or the chunk that is made again
     const Index* order;   // the sequence at each place, the longest first
     const Index* length;  // its length
+    const Index* group;   // its group, by which it lies in memory
     Index real;           // steps of all sequences together
+    Index together;       // sequences that one thread takes as a whole
     bool by_units;        // threads share out the units of a step, not the sequences
     void (*wait)(void* barrier, int thread);  // NULL where there is one thread
     void* barrier;

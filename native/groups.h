@@ -39,12 +39,17 @@ void clear_padding(const Call& call, Index place) {
 // Sequences of one thread: neighbours, so that threads write to memory of their own, and about as many steps
 // for each.
 LONGSPAN_INLINE Share sequences_of(const Call& call, int thread, int threads) {
-    const Index batch = call.problem->batch;
-    if (call.problem->lengths == nullptr) return share(batch, thread, threads);
+    const Index batch = call.problem->batch, whole = call.together;
+    const auto within = [&](Index place) { return place < batch ? place : batch; };
+    if (call.problem->lengths == nullptr) {
+        const Share mine = share((batch + whole - 1) / whole, thread, threads);
+        return {within(mine.from * whole), within(mine.to * whole)};
+    }
     const auto boundary = [&](int number) {
         const Index wanted = call.real * number / threads;
         Index place = 0;
-        for (Index steps = 0; place < batch && steps < wanted; ++place) steps += call.length[place];
+        for (Index steps = 0; place < batch && (steps < wanted || place % whole != 0); ++place)
+            steps += call.length[place];
         return number == threads ? batch : place;
     };
     return {boundary(thread), boundary(thread + 1)};

@@ -53,13 +53,25 @@ static inline Shape shape_of(const longspan_problem& p) {
     return s;
 }
 
+// The number of the row of a step and a place: all steps of a group of sequences lie together, so that
+// threads with groups of their own write to memory far apart. What a processor fetches ahead of one would
+// otherwise take lines away from another.
+struct Numbering {
+    Index stride = 0;  // rows of a step
+    Index jump = 0;    // what is added from one group to the next
+    LONGSPAN_INLINE Index of(Index step, Index place, Index group) const {
+        return step * stride + place + group * jump;
+    }
+};
+
 // Rows of the same width for every step and place; without a tape only the last `slots` steps are there. Then
-// the rows of two threads, which are written again and again, stand `gap` rows apart: what a processor
-// fetches ahead of one would otherwise take lines away from the other.
+// the rows of two threads, which are written again and again, stand `gap` rows apart.
 struct Rows {
-    Index offset = 0, width = 0, batch = 0, mask = 0, gap = 0;
-    LONGSPAN_INLINE Index at(Index step, Index place, Index thread = 0) const {
-        return offset + ((step & mask) * batch + place + thread * gap) * width;
+    Index offset = 0, width = 0;
+    Numbering number;
+    Index mask = 0, gap = 0;
+    LONGSPAN_INLINE Index at(Index step, Index place, Index group, Index thread) const {
+        return offset + (number.of(step & mask, place, group) + thread * gap) * width;
     }
 };
 inline constexpr Index gap_elements = 1024;
@@ -72,10 +84,18 @@ class Ruler {
         end_ += padded(count);
         return here;
     }
-    LONGSPAN_INLINE Rows rows(Index steps, Index batch, Index width, bool all, Index threads) {
-        const Index gap = all || threads == 1 || width == 0 ? 0 : (gap_elements + width - 1) / width;
-        Rows found{end_, width, batch + threads * gap, all ? ~Index{0} : steps - 1, gap};
-        end_ += steps * found.batch * width;
+    // Of the last `slots` steps, a power of two.
+    LONGSPAN_INLINE Rows rows(Index slots, Index batch, Index width, Index threads) {
+        const Index gap = threads == 1 || width == 0 ? 0 : (gap_elements + width - 1) / width;
+        const Index stride = batch + threads * gap;
+        const Rows found{end_, width, {stride, 0}, slots - 1, gap};
+        end_ += slots * stride * width;
+        return found;
+    }
+    // Of all steps: so many rows.
+    LONGSPAN_INLINE Rows rows(const Numbering& number, Index count, Index width) {
+        const Rows found{end_, width, number, ~Index{0}, 0};
+        end_ += count * width;
         return found;
     }
     LONGSPAN_INLINE Index end() const { return end_; }
@@ -100,94 +120,6 @@ struct TapeLayout {
     Index size;
 };
 
-// What the steps of a call leave behind: of all `steps`, or of the last few, and then `ahead` of sums.
-static inline void step_rows(Ruler& ruler, const longspan_problem& p, const Shape& s, Index steps, bool all,
-                             TapeLayout& t) {
-    const Index T = all ? steps : 1, ahead = p.batch <= ahead_batch ? ahead_steps : 1;
-    t.gates = ruler.rows(all ? T : ahead, p.batch, s.chains * s.width, all, p.threads);
-    t.h = ruler.rows(all ? T + 1 : 2, p.batch, s.h_width, all, p.threads);
-    if (s.lstm) t.c = ruler.rows(all ? T + 1 : 2, p.batch, s.width, all, p.threads);
-    if (s.drop) t.seen = ruler.rows(T, p.batch, s.h_width, all, p.threads);
-    if (s.norm) {
-        t.unit_x = ruler.rows(T, p.batch, s.gates * s.width, all, p.threads);
-        t.unit_h = ruler.rows(T, p.batch, s.gates * s.width, all, p.threads);
-        t.scale = ruler.rows(T, p.batch, 16, all, p.threads);
-    }
-    if (s.projection || s.norm) t.shown = ruler.rows(T, p.batch, s.width, all, p.threads);
-}
-
-// The backward pass goes through time in chunks: what it finds for the steps of one is summed up while it is
-// still near, and overwritten by the next. A chunk is made of blocks, which alone decide the order of the
-// sums.
-inline constexpr Index block_rows = 128;              // about this many rows a block, in whole steps
-inline constexpr Index chunk_bytes = Index{1} << 20;  // a chunk fills the second-level cache at least
-
-static inline Index block_steps(const longspan_problem& p) {
-    const Index steps = block_rows / (p.batch > 0 ? p.batch : 1);
-    return steps > 1 ? steps : 1;
-}
-
-static inline Index chunk_steps(const longspan_problem& p, const Shape& s) {
-    const Index element = p.type == LONGSPAN_FLOAT64 ? 8 : 4, block = block_steps(p);
-    const Index of_block = block * p.batch * s.chains * s.width * element;
-    // Every chunk goes over all sums of the weights once: with large weights it has to be worth it.
-    const Index weights = s.gates * s.H * (s.I + s.P) * element / 4;
-    const Index wanted = (weights > chunk_bytes ? weights : chunk_bytes) / (of_block > 0 ? of_block : 1);
-    const Index all = (p.steps + block - 1) / block;
-    const Index blocks = wanted < 1 ? 1 : wanted < all ? wanted : all;
-    return block * (blocks > 0 ? blocks : 1);
-}
-
-// Chunks count from the first element of the sequences: the last one that is taken, or the first, is cut
-// short.
-static inline Index chunk_shift(const longspan_problem& p, Index chunk) {
-    return p.reverse != 0 ? p.steps % chunk : 0;
-}
-
-static inline TapeLayout tape_layout(const longspan_problem& p, const Shape& s) {
-    TapeLayout t{};
-    Ruler ruler;
-    if (p.keep == LONGSPAN_KEEP_STATES) {
-        const Index marks = p.steps / chunk_steps(p, s) + 1;
-        t.mark_h = ruler.rows(marks, p.batch, s.h_width, true, p.threads);
-        if (s.lstm) t.mark_c = ruler.rows(marks, p.batch, s.width, true, p.threads);
-    }
-    step_rows(ruler, p, s, p.steps, p.keep == LONGSPAN_KEEP_ALL, t);
-    t.size = ruler.end();
-    return t;
-}
-
-// Elements of a matrix packed for the forward pass; those in half the room come in pairs of blocks.
-LONGSPAN_INLINE Index elements_of_weights(const longspan_problem& p, Index columns, Index depth) {
-    return p.weights_type == LONGSPAN_BFLOAT16 ? (columns + 31) / 32 * 16 * depth : columns * depth;
-}
-
-struct WorkLayout {
-    Index w_ih, w_hh, w_hr;                         // packed
-    Index bias, gain_ih, gain_hh, gain_c, shift_c;  // padded to whole blocks
-    Index peep;
-    Index drop;     // (B, h_width) factors
-    Index order;    // (B) sequence at each place, (B) its length; int64
-    Index scratch;  // per place, scratch_rows x width
-    Index scratch_width;
-    Index chunk;   // backward: steps of a chunk
-    Index ring;    // backward: rows of a chunk
-    Index d_sums;  // backward, rows of a chunk: gradients of the sums
-    Index d_unit_x, d_unit_h, product_c, d_product_c, new_c;  // the same, for sums over time
-    Index d_h;                                                // the same: gradient of h before projection
-    Index reset_h;                                            // the same: r h, which the product of n sees
-    Index sums;       // backward: sums of the weight gradients, as SumsLayout says
-    Index gradients;  // backward: per thread, rows of the gradient of x
-    Index gradients_size;
-    Index list;  // backward: per thread, the real rows of a chunk; int64
-    Index list_size;
-    Index again_ih, again_hh, again_hr;  // backward that recomputes: weights packed as for the forward pass,
-    Index again_scratch, again;          // and its rows, and those of a chunk
-    Index size;
-};
-
-inline constexpr Index gradient_rows = 64;  // of the gradient of x at a time
-
 // Sums of the weight gradients: matrices as [panel][column][64], vectors as (gates, width).
 struct SumsLayout {
     Index w_ih, w_hh, w_hr, bias_ih, bias_hh, gain_ih, gain_hh, gain_c, shift_c, peep;
@@ -209,6 +141,127 @@ static inline SumsLayout sums_layout(const Shape& s) {
     l.size = ruler.end();
     return l;
 }
+
+// The backward pass goes through time in chunks: what it finds for the steps of one is summed up while it is
+// still near, and overwritten by the next. A chunk is made of blocks, which alone decide the order of the
+// sums.
+inline constexpr Index block_rows = 128;              // about this many rows a block, in whole steps
+inline constexpr Index chunk_bytes = Index{1} << 20;  // a chunk fills the second-level cache at least
+
+// Where weights are small, sequences are summed up by groups, each by itself: a thread that goes through time
+// with whole groups then finds in its own cache what it sums up, and leaves other threads' memory alone. A
+// matter of sizes and not of threads, since it decides the order of the sums.
+inline constexpr Index most_groups = 8;                    // a power of two
+inline constexpr Index least_of_group = 6;                 // sequences: a tile of rows
+inline constexpr Index grouped_elements = Index{1} << 17;  // of sums
+
+static inline Index groups_of(const longspan_problem& p, const Shape& s) {
+    if (sums_layout(s).size > grouped_elements) return 1;
+    Index groups = 1;
+    while (groups < most_groups && p.batch % (2 * groups) == 0 && p.batch >= 2 * groups * least_of_group)
+        groups *= 2;
+    return groups;
+}
+
+static inline Index group_size(const longspan_problem& p, const Shape& s) {
+    return p.batch > 0 ? p.batch / groups_of(p, s) : 1;
+}
+
+// The numbering of the rows of so many steps.
+static inline Numbering numbering(const longspan_problem& p, const Shape& s, Index steps) {
+    const Index size = group_size(p, s);
+    return {size, size * (steps - 1)};
+}
+
+// What the steps of a call leave behind: of all `steps`, or of the last few, and then `ahead` of sums. With
+// all there is room for one more of each kind, so that they are numbered alike.
+static inline void step_rows(Ruler& ruler, const longspan_problem& p, const Shape& s, Index steps, bool all,
+                             TapeLayout& t) {
+    const Index ahead = p.batch <= ahead_batch ? ahead_steps : 1;
+    const Numbering number = numbering(p, s, steps + 1);
+    const auto rows = [&](Index slots, Index width) {
+        return all ? ruler.rows(number, (steps + 1) * p.batch, width)
+                   : ruler.rows(slots, p.batch, width, p.threads);
+    };
+    t.gates = rows(ahead, s.chains * s.width);
+    t.h = rows(2, s.h_width);
+    if (s.lstm) t.c = rows(2, s.width);
+    if (s.drop) t.seen = rows(1, s.h_width);
+    if (s.norm) {
+        t.unit_x = rows(1, s.gates * s.width);
+        t.unit_h = rows(1, s.gates * s.width);
+        t.scale = rows(1, 16);
+    }
+    if (s.projection || s.norm) t.shown = rows(1, s.width);
+}
+
+static inline Index block_steps(const longspan_problem& p, const Shape& s) {
+    const Index steps = block_rows / group_size(p, s);
+    return steps > 1 ? steps : 1;
+}
+
+static inline Index chunk_steps(const longspan_problem& p, const Shape& s) {
+    const Index element = p.type == LONGSPAN_FLOAT64 ? 8 : 4, block = block_steps(p, s);
+    const Index of_block = block * p.batch * s.chains * s.width * element;
+    // Every chunk goes over all sums of the weights once: with large weights it has to be worth it.
+    const Index weights = s.gates * s.H * (s.I + s.P) * element / 4;
+    const Index wanted = (weights > chunk_bytes ? weights : chunk_bytes) / (of_block > 0 ? of_block : 1);
+    const Index all = (p.steps + block - 1) / block;
+    const Index blocks = wanted < 1 ? 1 : wanted < all ? wanted : all;
+    return block * (blocks > 0 ? blocks : 1);
+}
+
+// Chunks count from the first element of the sequences: the last one that is taken, or the first, is cut
+// short.
+static inline Index chunk_shift(const longspan_problem& p, Index chunk) {
+    return p.reverse != 0 ? p.steps % chunk : 0;
+}
+
+static inline TapeLayout tape_layout(const longspan_problem& p, const Shape& s) {
+    TapeLayout t{};
+    Ruler ruler;
+    if (p.keep == LONGSPAN_KEEP_STATES) {
+        const Index marks = p.steps / chunk_steps(p, s) + 1;
+        const Numbering number = numbering(p, s, marks);
+        t.mark_h = ruler.rows(number, marks * p.batch, s.h_width);
+        if (s.lstm) t.mark_c = ruler.rows(number, marks * p.batch, s.width);
+    }
+    step_rows(ruler, p, s, p.steps, p.keep == LONGSPAN_KEEP_ALL, t);
+    t.size = ruler.end();
+    return t;
+}
+
+// Elements of a matrix packed for the forward pass; those in half the room come in pairs of blocks.
+LONGSPAN_INLINE Index elements_of_weights(const longspan_problem& p, Index columns, Index depth) {
+    return p.weights_type == LONGSPAN_BFLOAT16 ? (columns + 31) / 32 * 16 * depth : columns * depth;
+}
+
+struct WorkLayout {
+    Index w_ih, w_hh, w_hr;                         // packed
+    Index bias, gain_ih, gain_hh, gain_c, shift_c;  // padded to whole blocks
+    Index peep;
+    Index drop;     // (B, h_width) factors
+    Index order;    // (B) sequence at each place, (B) its length, (B) its group; int64
+    Index scratch;  // per place, scratch_rows x width
+    Index scratch_width;
+    Index chunk;       // backward: steps of a chunk
+    Index ring;        // backward: rows of a chunk,
+    Numbering number;  // and their numbering
+    Index d_sums;      // backward, rows of a chunk: gradients of the sums
+    Index d_unit_x, d_unit_h, product_c, d_product_c, new_c;  // the same, for sums over time
+    Index d_h;                                                // the same: gradient of h before projection
+    Index reset_h;                                            // the same: r h, which the product of n sees
+    Index sums;       // backward: sums of the weight gradients, as SumsLayout says, of each group
+    Index gradients;  // backward: per thread, rows of the gradient of x
+    Index gradients_size;
+    Index list;  // backward: per thread, the real rows of a chunk; int64
+    Index list_size;
+    Index again_ih, again_hh, again_hr;  // backward that recomputes: weights packed as for the forward pass,
+    Index again_scratch, again;          // and its rows, and those of a chunk
+    Index size;
+};
+
+inline constexpr Index gradient_rows = 64;  // of the gradient of x at a time
 
 // The rows of one chunk, which the backward pass makes again.
 static inline TapeLayout chunk_layout(const longspan_problem& p, const Shape& s, Index chunk) {
@@ -237,12 +290,13 @@ static inline WorkLayout work_layout(const longspan_problem& p, const Shape& s, 
     w.gain_c = ruler.take(s.width), w.shift_c = ruler.take(s.width);
     w.peep = ruler.take(s.peeping * s.width);
     w.drop = ruler.take(s.drop ? B * s.h_width : 0);
-    w.order = ruler.take(2 * B * index_elements);
+    w.order = ruler.take(3 * B * index_elements);
     w.scratch_width = 14 * s.width + 4 * s.h_width;
     w.scratch = ruler.take(B * w.scratch_width);
     if (backward) {
         w.chunk = chunk_steps(p, s);
-        w.ring = w.chunk * B;
+        // With room for the state after the chunk, as rows that are made again have.
+        w.ring = (w.chunk + 1) * B, w.number = numbering(p, s, w.chunk + 1);
         w.d_sums = ruler.take(w.ring * s.chains * s.width);
         if (s.norm) {
             w.d_unit_x = ruler.take(w.ring * rows), w.d_unit_h = ruler.take(w.ring * rows);
@@ -251,7 +305,7 @@ static inline WorkLayout work_layout(const longspan_problem& p, const Shape& s, 
         if (s.peephole) w.new_c = ruler.take(w.ring * s.width);
         if (s.projection) w.d_h = ruler.take(w.ring * s.h_width);
         if (s.reset_before) w.reset_h = ruler.take(w.ring * s.h_width);
-        w.sums = ruler.take(sums_layout(s).size);
+        w.sums = ruler.take(groups_of(p, s) * sums_layout(s).size);
         w.gradients_size = padded(s.I) * gradient_rows;
         w.gradients = ruler.take(w.gradients_size * p.threads);
         w.list_size = (5 * w.ring + w.chunk) * index_elements;

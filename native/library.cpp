@@ -173,10 +173,13 @@ Call prepare(const longspan_problem& p, const longspan_results* results,
         call.rows = static_cast<char*>(p.work) + call.work.again * element(p);
     }
     Index* order = reinterpret_cast<Index*>(static_cast<char*>(p.work) + call.work.order * element(p));
-    Index* length = order + p.batch;
+    Index *length = order + p.batch, *group = length + p.batch;
     sort_by_length(p, order, length);
-    call.order = order, call.length = length;
+    const Index size = group_size(p, call.shape);
+    for (Index place = 0; place < p.batch; ++place) group[place] = place / size;
+    call.order = order, call.length = length, call.group = group;
     call.real = std::accumulate(length, length + p.batch, Index{0});
+    call.together = p.keep != LONGSPAN_KEEP_NOTHING && groups_of(p, call.shape) > 1 ? size : 1;
     return call;
 }
 
@@ -267,7 +270,8 @@ Sharing sharing_of(const Call& call) {
     };
     const int shares = worth(units_us);
     if (by_units(call, shares)) return {shares, true};
-    return {std::min(worth(sequences_us), static_cast<int>(std::max<Index>(p.batch, 1))), false};
+    const Index most = std::max<Index>((p.batch + call.together - 1) / call.together, 1);
+    return {static_cast<int>(std::min<Index>(worth(sequences_us), most)), false};
 }
 
 // All threads at the same time, since they meet; one alone where others have the pool.
@@ -346,9 +350,9 @@ int32_t longspan_backward(const longspan_problem* problem, const longspan_gradie
 
 void longspan_borrow_threads(void (*parallel)(void (*body)(void*), void* data, unsigned threads,
                                               unsigned flags),
-                             int (*team)(void)) {
-    const bool both = parallel != nullptr && team != nullptr;
-    Pool::global().borrow(both ? Lender{parallel, team} : Lender{});
+                             int (*team)(void), int (*number)(void)) {
+    const bool all = parallel != nullptr && team != nullptr && number != nullptr;
+    Pool::global().borrow(all ? Lender{parallel, team, number} : Lender{});
 }
 
 int32_t longspan_activation(int32_t function, int32_t type, int32_t isa, int64_t count, const void* in,

@@ -18,6 +18,12 @@ LONGSPAN_INLINE Share share(Index total, int thread, int threads) {
     return {total * thread / threads, total * (thread + 1) / threads};
 }
 
+// What one of several does of that which they share.
+struct Part {
+    int number, parts;
+    Share of(Index total) const { return share(total, number, parts); }
+};
+
 // One block of columns, rounded.
 template <class T, class W>
 void pack_rounded(const T* from, Index units, Index depth, W* to, Index column, Index stride) {
@@ -91,25 +97,24 @@ struct Place {
         const longspan_problem& p = *call.problem;
         return static_cast<const T*>(p.x) + call.time(step) * p.x_time + call.order[place] * p.x_batch;
     }
-    T* gates(Index step, Index place) const { return tape + call.tape.gates.at(step - first, place, thread); }
-    T* h(Index step, Index place) const { return tape + call.tape.h.at(step - first, place, thread); }
-    T* c(Index step, Index place) const { return tape + call.tape.c.at(step - first, place, thread); }
+    T* gates(Index step, Index place) const { return row(call.tape.gates, step, place); }
+    T* h(Index step, Index place) const { return row(call.tape.h, step, place); }
+    T* c(Index step, Index place) const { return row(call.tape.c, step, place); }
     // h as the recurrent product sees it.
     T* seen(Index step, Index place) const {
-        return call.shape.drop ? tape + call.tape.seen.at(step - first, place, thread) : h(step, place);
+        return row(call.shape.drop ? call.tape.seen : call.tape.h, step, place);
     }
-    T* unit_x(Index step, Index place) const {
-        return tape + call.tape.unit_x.at(step - first, place, thread);
-    }
-    T* unit_h(Index step, Index place) const {
-        return tape + call.tape.unit_h.at(step - first, place, thread);
-    }
-    T* scale(Index step, Index place) const { return tape + call.tape.scale.at(step - first, place, thread); }
-    T* shown(Index step, Index place) const { return tape + call.tape.shown.at(step - first, place, thread); }
+    T* unit_x(Index step, Index place) const { return row(call.tape.unit_x, step, place); }
+    T* unit_h(Index step, Index place) const { return row(call.tape.unit_h, step, place); }
+    T* scale(Index step, Index place) const { return row(call.tape.scale, step, place); }
+    T* shown(Index step, Index place) const { return row(call.tape.shown, step, place); }
     // States before the first step of a chunk.
     T* mark(int which, Index number, Index place) const {
         const Rows& rows = which == 0 ? call.tape.mark_h : call.tape.mark_c;
-        return static_cast<T*>(call.problem->tape) + rows.at(number, place);
+        return static_cast<T*>(call.problem->tape) + rows.at(number, place, call.group[place], 0);
+    }
+    T* row(const Rows& rows, Index step, Index place) const {
+        return tape + rows.at(step - first, place, call.group[place], thread);
     }
     T* scratch(Index place) const { return work + call.work.scratch + place * call.work.scratch_width; }
     const T* drop(Index place) const { return work + call.work.drop + place * call.shape.h_width; }

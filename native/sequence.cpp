@@ -11,18 +11,19 @@
 namespace longspan::LONGSPAN_ISA {
 namespace {
 
-// Gradients of everything that is summed over time, for one thread.
+// Gradients of everything that is summed over time and over a group of sequences: one part of them, by one
+// thread.
 template <class T>
 class WeightGradients {
   public:
-    WeightGradients(const Call& call, int thread, int threads)
+    WeightGradients(const Call& call, Index group, int thread, Part part)
         : call_(call),
           s_(call.shape),
           at_(call),
           layout_(sums_layout(call.shape)),
-          total_(at_.work + call.work.sums),
-          rows_(call, list_of(at_, thread)),
-          sums_(rows_, thread, threads),
+          total_(at_.work + call.work.sums + group * layout_.size),
+          rows_(call, places_of(call, group), list_of(at_, thread)),
+          sums_(rows_, part),
           input_{s_.gates, s_.H, s_.width, {0, 1, 2, 3}},
           recurrent_(input_),
           late_gate_{1, s_.H, s_.width, {2, 0, 0, 0}},
@@ -31,7 +32,7 @@ class WeightGradients {
           early_{s_.peeping - 1, s_.H, s_.width, {0, 1, 0, 0}},
           late_{1, s_.H, s_.width, {s_.gates - 1, 0, 0, 0}},
           thread_(thread),
-          threads_(threads) {
+          part_(part) {
         recurrent_.row[s_.gates - 1] = s_.chains - 1;
         if (s_.reset_before) recurrent_.gates = 2;
     }
@@ -85,8 +86,13 @@ class WeightGradients {
     Rows rows_;
     Sums<T> sums_;
     Stack input_, recurrent_, late_gate_, projected_, cell_, early_, late_;
-    int thread_, threads_;
+    int thread_;
+    Part part_;
 
+    static Share places_of(const Call& call, Index group) {
+        const Index size = group_size(*call.problem, call.shape);
+        return {group * size, (group + 1) * size};
+    }
     static Index* list_of(const Place<T>& at, int thread) {
         return reinterpret_cast<Index*>(at.work + at.call.work.list + thread * at.call.work.list_size);
     }
@@ -157,7 +163,7 @@ class WeightGradients {
 
     // Gradient of x: one chain a gate, as for h.
     void add_input(const Source<T>& d) const {
-        const Share mine = share(rows_.count(), thread_, threads_);
+        const Share mine = part_.of(rows_.count());
         const Packed<T> w_ih{at_.work + call_.work.w_ih, s_.gates * s_.H, padded(s_.I) / block};
         T* const rows = at_.work + call_.work.gradients + thread_ * call_.work.gradients_size;
         T* const d_x = static_cast<T*>(call_.gradients->x);
@@ -191,6 +197,40 @@ Call forward_again(const Call& call) {
     return again;
 }
 
+// The groups whose sums a thread makes: its own, or with the others all of them.
+struct Groups {
+    Share numbers;
+    bool own;
+    Part part;  // of each sum
+};
+
+Groups groups_for(const Call& call, Share sequences, int thread, int threads) {
+    const Index size = group_size(*call.problem, call.shape), all = groups_of(*call.problem, call.shape);
+    if (call.by_units || all == 1) return {{0, all}, threads == 1, {thread, threads}};
+    return {{sequences.from / size, sequences.to / size}, true, {0, 1}};
+}
+
+// Apart from the time loop: in one function with it, gcc lays the loop out a tenth slower.
+template <class T, class Do>
+__attribute__((noinline)) void each_sum(const Call& call, const Groups& groups, int thread, Do act) {
+    for (Index group = groups.numbers.from; group < groups.numbers.to; ++group) {
+        WeightGradients<T> sums(call, group, thread, groups.part);
+        act(sums);
+    }
+}
+
+// The sums of all groups, added up in their order, in the place of the first.
+template <class T>
+void add_groups(const Call& call, Part part) {
+    const Index size = sums_layout(call.shape).size;
+    T* const first = static_cast<T*>(call.problem->work) + call.work.sums;
+    const Share mine = part.of(size / block);
+    for (Index group = 1; group < groups_of(*call.problem, call.shape); ++group)
+        each_vector<T>(Units{mine.from * block, mine.to * block}, [&](Index k) LONGSPAN_BODY {
+            store<T>(first + k, load<T>(first + k) + load<T>(first + group * size + k));
+        });
+}
+
 template <class T>
 void backward(const Call& call, int thread, int threads) {
     const longspan_problem& p = *call.problem;
@@ -199,10 +239,10 @@ void backward(const Call& call, int thread, int threads) {
     if (call.recomputes()) pack<T>(before, false, thread, threads);
     Forward<T> again(before);
     clear_input_padding<T>(call, thread, threads);
-    WeightGradients<T> weights(call, thread, threads);
-    weights.clear();
-    Backward<T> loop(call);
     const Share mine = sequences_of(call, thread, threads);
+    const Groups groups = groups_for(call, mine, thread, threads);
+    each_sum<T>(call, groups, thread, [](const WeightGradients<T>& sums) { sums.clear(); });
+    Backward<T> loop(call);
     for (Index place = mine.from; place < mine.to; ++place) loop.begin(place);
     if (call.by_units) loop.take_units(thread, threads);
     call.meet(thread);
@@ -221,12 +261,17 @@ void backward(const Call& call, int thread, int threads) {
                 if (call.recomputes()) again.again(group, steps);
                 loop.run(group, steps);
             });
-        call.meet(thread);
-        weights.add(from, to);
-        call.meet(thread);
+        if (!groups.own) call.meet(thread);
+        each_sum<T>(call, groups, thread, [&](WeightGradients<T>& sums) { sums.add(from, to); });
+        if (!groups.own) call.meet(thread);
         to = from;
     }
-    weights.write();
+    if (groups_of(p, call.shape) > 1) {
+        call.meet(thread);
+        add_groups<T>(call, {thread, threads});
+        call.meet(thread);
+    }
+    WeightGradients<T>(call, 0, thread, {thread, threads}).write();
 }
 
 void run_forward(const Call& call, int thread, int threads) {

@@ -1,10 +1,10 @@
 // Gradients of the weights: sums over all real (step, place) rows, chunk by chunk of time, from the last to
 // the first.
 //
-// Each element is, piece by piece, one chain of fused multiply-adds that starts at 0, and the pieces are
-// added in their order: the real rows of `block_steps` steps, counted from the first element of the
-// sequences, or the rest of them after every `sum_rows`. Threads share out the elements, never a sum; chunks
-// change nothing.
+// Each element is, group by group of sequences and piece by piece, one chain of fused multiply-adds that
+// starts at 0, and the pieces are added in their order: the real rows of `block_steps` steps, counted from
+// the first element of the sequences, or the rest of them after every `sum_rows`. Threads share out the
+// groups or the elements, never a sum; chunks change nothing.
 #pragma once
 
 #include "pack.h"
@@ -70,12 +70,13 @@ void outer(int columns, Index count, const T* const* d, const Index (&offset)[4]
     }
 }
 
-// The real rows of a chunk, in the order of processing.
+// The real rows of a chunk, of the sequences of a group, in the order of processing.
 class Rows {
   public:
     // `room` holds (5 ring + chunk) Index: four numbers a row, and the ends of the pieces.
-    Rows(const Call& call, Index* room)
+    Rows(const Call& call, Share places, Index* room)
         : call_(call),
+          places_(places),
           tape_(room),
           ring_(tape_ + call.work.ring),
           in_x_(ring_ + call.work.ring),
@@ -86,14 +87,16 @@ class Rows {
     void list(Index from, Index end) {
         const longspan_problem& p = *call_.problem;
         const longspan_gradients& to = *call_.gradients;
-        const Index steps = block_steps(p), shift = call_.reverse() ? p.steps % steps : 0;
+        const Index steps = block_steps(p, call_.shape), shift = call_.reverse() ? p.steps % steps : 0;
         count_ = pieces_ = 0;
         Index start = 0;
         for (Index step = from; step < end; ++step) {
-            for (Index place = 0; place < p.batch; ++place) {
+            for (Index place = places_.from; place < places_.to; ++place) {
                 if (!call_.active(place, step)) continue;
                 const Index t = call_.time(step), n = call_.order[place];
-                tape_[count_] = step * p.batch + place, ring_[count_] = (step - from) * p.batch + place;
+                const Index group = call_.group[place];
+                tape_[count_] = call_.tape.gates.number.of(step, place, group);
+                ring_[count_] = call_.work.number.of(step - from, place, group);
                 in_x_[count_] = t * p.x_time + n * p.x_batch,
                 in_dx_[count_++] = t * to.x_time + n * to.x_batch;
             }
@@ -116,6 +119,7 @@ class Rows {
 
   private:
     const Call& call_;
+    Share places_;
     Index *tape_, *ring_, *in_x_, *in_dx_, *ends_;
     Index count_ = 0, pieces_ = 0;
 };
@@ -142,7 +146,7 @@ struct Stack {
 template <class T>
 class Sums {
   public:
-    Sums(const Rows& rows, int thread, int threads) : rows_(rows), thread_(thread), threads_(threads) {}
+    Sums(const Rows& rows, Part part) : rows_(rows), part_(part) {}
 
     // total += d outer x over the rows of the chunk; total is [panel][column][64].
     void weight(const Stack& stack, const Source<T>& d, const Source<T>& x, Index columns, T* total) const {
@@ -210,10 +214,10 @@ class Sums {
 
   private:
     const Rows& rows_;
-    int thread_, threads_;
+    Part part_;
 
-    Share panels(const Stack& stack) const { return share((stack.vectors() + 3) / 4, thread_, threads_); }
-    Share vectors(const Stack& stack) const { return share(stack.vectors(), thread_, threads_); }
+    Share panels(const Stack& stack) const { return part_.of((stack.vectors() + 3) / 4); }
+    Share vectors(const Stack& stack) const { return part_.of(stack.vectors()); }
 
     void panel_sum(const Stack& stack, const Source<T>& d, const Source<T>& x, Index columns, Index panel,
                    Index piece, T* panel_total) const {

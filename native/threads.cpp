@@ -147,27 +147,27 @@ struct Loan {
     Pool::Task task;
     void* context;
     int shares;
-    int (*team)();
-    std::atomic<int> next{0};
+    const Lender& lender;
     std::atomic<bool> refused{false};
 };
 
-// Each thread of the team takes one share. A team smaller than that was asked for (inside of another parallel
-// region) does nothing, since shares may wait for each other.
+// Each thread of the team takes the share of its number, so that it finds what it wrote in its own cache. A
+// team smaller than that was asked for (inside of another parallel region) does nothing, since shares may
+// wait for each other.
 void run_loan(void* data) {
     Loan& loan = *static_cast<Loan*>(data);
-    if (loan.team() < loan.shares) {
+    if (loan.lender.team() < loan.shares) {
         loan.refused.store(true, std::memory_order_relaxed);
         return;
     }
-    const int share = loan.next.fetch_add(1, std::memory_order_relaxed);
+    const int share = loan.lender.number();
     if (share < loan.shares) loan.task(loan.context, share, loan.shares);
 }
 
 }  // namespace
 
 bool Pool::run_borrowed(int shares, Task task, void* context) const {
-    Loan loan{task, context, shares, lender_.team};
+    Loan loan{task, context, shares, lender_};
     lender_.parallel(run_loan, &loan, static_cast<unsigned>(shares), 0);
     return !loan.refused.load(std::memory_order_relaxed);
 }

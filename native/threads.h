@@ -42,7 +42,8 @@ class Barrier {
 // own parallel regions: a second set of threads would find every processor taken.
 struct Lender {
     void (*parallel)(void (*body)(void*), void* data, unsigned threads, unsigned flags) = nullptr;
-    int (*team)() = nullptr;  // how many threads run the body, asked inside of it
+    int (*team)() = nullptr;    // how many threads run the body, and
+    int (*number)() = nullptr;  // which of them this is, asked inside of it
 };
 
 class Pool {

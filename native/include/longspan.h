@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define LONGSPAN_ABI 4
+#define LONGSPAN_ABI 5
 #define LONGSPAN_API __attribute__((visibility("default")))
 
 enum longspan_cell { LONGSPAN_LSTM = 0, LONGSPAN_RNN = 1, LONGSPAN_GRU = 2 };
@@ -157,11 +157,11 @@ LONGSPAN_API int32_t longspan_backward(const struct longspan_problem* problem,
                                        const struct longspan_gradients* gradients);
 
 /* Run on the threads of a host that has GNU OpenMP in its process, whose workers would otherwise stand in the
- * way of the engine's own: `parallel` is its GOMP_parallel, `team` its omp_get_num_threads. NULL and NULL:
- * the engine's own threads. A child of fork always starts with its own. */
+ * way of the engine's own: `parallel` is its GOMP_parallel, `team` its omp_get_num_threads, `number` its
+ * omp_get_thread_num. NULL for all: the engine's own threads. A child of fork always starts with its own. */
 LONGSPAN_API void longspan_borrow_threads(void (*parallel)(void (*body)(void*), void* data, unsigned threads,
                                                            unsigned flags),
-                                          int (*team)(void));
+                                          int (*team)(void), int (*number)(void));
 
 /* out[k] = function(in[k]) for count values: 0 sigmoid, 1 tanh; for tests of accuracy. */
 LONGSPAN_API int32_t longspan_activation(int32_t function, int32_t type, int32_t isa, int64_t count,

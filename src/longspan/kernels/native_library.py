@@ -39,7 +39,7 @@ __all__ = [
     "running",
 ]
 
-ABI = 4
+ABI = 5
 KEEP_NOTHING, KEEP_ALL, KEEP_STATES = 0, 1, 2  # enum longspan_keep
 WEIGHTS = (
     "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_ch",
@@ -158,7 +158,7 @@ def _declare(loaded: ctypes.CDLL) -> None:
     ):
         function = getattr(loaded, name)
         function.argtypes, function.restype = arguments, c_int32
-    loaded.longspan_borrow_threads.argtypes = (c_void_p, c_void_p)
+    loaded.longspan_borrow_threads.argtypes = (c_void_p, c_void_p, c_void_p)
     loaded.longspan_borrow_threads.restype = None
 
 
@@ -197,12 +197,12 @@ def borrow_threads(loaded: ctypes.CDLL, *, borrow: bool = True) -> None:
     have to share the processors with them.
     """
     if not borrow:
-        loaded.longspan_borrow_threads(None, None)
+        loaded.longspan_borrow_threads(None, None, None)
         return
     process = ctypes.CDLL(None)
-    if hasattr(process, "GOMP_parallel") and hasattr(process, "omp_get_num_threads"):
-        parallel, team = process.GOMP_parallel, process.omp_get_num_threads
-        loaded.longspan_borrow_threads(ctypes.cast(parallel, c_void_p), ctypes.cast(team, c_void_p))
+    names = ("GOMP_parallel", "omp_get_num_threads", "omp_get_thread_num")
+    if all(hasattr(process, name) for name in names):
+        loaded.longspan_borrow_threads(*(ctypes.cast(getattr(process, name), c_void_p) for name in names))
 
 
 class Running(NamedTuple):

@@ -127,16 +127,16 @@ def _tape_elements(inputs: _Inputs, side: Side) -> int:
     chains = 4 if side.cell == _GRU and not side.options & _RESET_BEFORE else gates
     if not side.keep:
         return 0
-    total = T * B * chains * width + (T + 1) * B * h_width
+    widths = chains * width + h_width
     if side.cell == _LSTM:
-        total += (T + 1) * B * width
+        widths += width
     if side.training and side.recurrent_dropout > 0.0:
-        total += T * B * h_width
+        widths += h_width
     if side.options & _LAYER_NORM:
-        total += T * B * (2 * gates * width + 16)
+        widths += 2 * gates * width + 16
     if side.options & (_LAYER_NORM | _PROJECTION):
-        total += T * B * width
-    return total
+        widths += width
+    return (T + 1) * B * widths
 
 
 def _gates(side: Side) -> int:
