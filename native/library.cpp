@@ -6,67 +6,12 @@
 #include <new>
 #include <numeric>
 
-#include "call.h"
+#include "engine.h"
 #include "longspan.h"
 #include "threads.h"
 
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
-
 namespace longspan {
 namespace {
-
-// Rounding to nearest, denormals kept, no traps: whatever the caller has set, the results are the same.
-class StandardArithmetic {
-  public:
-#if defined(__x86_64__)
-    StandardArithmetic() : saved_(_mm_getcsr()) { _mm_setcsr(0x1f80); }
-    ~StandardArithmetic() { _mm_setcsr(saved_); }
-
-  private:
-    unsigned saved_;
-#else
-    StandardArithmetic() {
-        asm volatile("mrs %0, fpcr" : "=r"(saved_));
-        asm volatile("msr fpcr, %0" ::"r"(std::uint64_t{0}));
-    }
-    ~StandardArithmetic() { asm volatile("msr fpcr, %0" ::"r"(saved_)); }
-
-  private:
-    std::uint64_t saved_;
-#endif
-  public:
-    StandardArithmetic(const StandardArithmetic&) = delete;
-    StandardArithmetic& operator=(const StandardArithmetic&) = delete;
-};
-
-int best_isa() {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-    const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                    __builtin_cpu_supports("avx512vl");
-    return v4 ? 4 : v3 ? 3 : 0;
-#else
-    return 8;
-#endif
-}
-
-// NULL where this processor does not have it.
-const Engine* engine_of(int isa) {
-    static const int best = best_isa();
-    const int chosen = isa == 0 ? best : isa;
-#if defined(__x86_64__)
-    if (chosen == 3 && best >= 3) return &v3::engine;
-    if (chosen == 4 && best >= 4) return &v4::engine;
-#else
-    if (chosen == 8) return &base::engine;
-#endif
-    return nullptr;
-}
 
 bool sizes_fit(const longspan_problem& p) {
     constexpr Index most = Index{1} << 31;
@@ -199,12 +144,8 @@ void share_of_job(void* context, int share, int shares) {
     job.run(*job.call, share, shares);
 }
 
-constexpr double sequences_us = 25.0;   // of work that are worth a thread with sequences of its own,
-constexpr double units_us = 8.0;        // or one that shares the units of every step
-constexpr double flops_per_us = 2.4e5;  // of one thread
-constexpr double bytes_per_us = 1.5e5;  // of weights that do not stay in the nearest cache
-constexpr double meeting_us = 0.1;      // of a meeting at every step, and besides
-constexpr double crossings = 4.0;       // of a word from one thread to another
+constexpr double meeting_us = 0.1;  // of a meeting at every step, and besides
+constexpr double crossings = 4.0;   // of a word from one thread to another
 constexpr std::chrono::milliseconds crossing_holds{100};
 constexpr Index unit_sharing_bytes = Index{1} << 21;  // weights that do not stay in a second-level cache
 constexpr Index unit_sharing_rows = 16;               // rows for which a thread reads them at full speed

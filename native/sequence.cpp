@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "backward.h"
+#include "perceptron.h"
 #include "sums.h"
 
 namespace longspan::LONGSPAN_ISA {
@@ -311,7 +312,17 @@ void activate(int function, int type, Index count, const void* in, void* out) {
 
 }  // namespace
 
+void run_perceptron_forward(const PerceptronCall& call, int thread, int threads) {
+    const bool wide = call.problem->type == LONGSPAN_FLOAT64;
+    (wide ? perceptron_forward<double> : perceptron_forward<float>)(call, thread, threads);
+}
+
+void run_perceptron_backward(const PerceptronCall& call, int thread, int threads) {
+    const bool wide = call.problem->type == LONGSPAN_FLOAT64;
+    (wide ? perceptron_backward<double> : perceptron_backward<float>)(call, thread, threads);
+}
+
 extern const Engine engine;
-const Engine engine{run_forward, run_backward, activate};
+const Engine engine{run_forward, run_backward, run_perceptron_forward, run_perceptron_backward, activate};
 
 }  // namespace longspan::LONGSPAN_ISA

@@ -142,6 +142,47 @@ struct Stack {
     Index place(Index vector) const { return row[vector * block / width] * width + vector * block % width; }
 };
 
+// Of one panel of a stack: total [column][64] += the sum over so many rows of d outer x.
+template <class T>
+void add_outer(const Stack& stack, Index panel, Index rows, const T* const* d, const T* const* x,
+               Index columns, T* panel_total) {
+    constexpr int split = block / lanes<T>;
+    const Index first = 4 * panel, left = stack.vectors() - first, count = left < 4 ? left : 4;
+    for (Index native = 0; native < count * split; native += 4) {
+        Index offset[4];
+        T* total[4];
+        for (Index v = 0; v < 4; ++v) {
+            // Past the last vector the last one is summed again, into columns that are not read.
+            const Index vector = (native + v) / split, lane = (native + v) % split * lanes<T>;
+            offset[v] = stack.place(first + (vector < count ? vector : count - 1)) + lane;
+            total[v] = panel_total + (native + v) * lanes<T>;
+        }
+        for (Index c = 0; c < columns; c += sum_columns) {
+            const Index rest = columns - c;
+            T* here[4];
+            for (int v = 0; v < 4; ++v) here[v] = total[v] + c * 4 * block;
+            outer<T>(static_cast<int>(rest < sum_columns ? rest : sum_columns), rows, d, offset, x, c, here,
+                     4 * block);
+        }
+    }
+}
+
+// Sums [panel][column][64] of these panels to the caller's array (gates * units, columns).
+template <class T>
+void write_panels(const Stack& stack, Share panels, Index columns, const T* total, T* out) {
+    for (Index vector = 4 * panels.from; vector < 4 * panels.to && vector < stack.vectors(); ++vector) {
+        const Index gate = vector * block / stack.width, unit = vector * block % stack.width;
+        const Index here = stack.units - unit < block ? stack.units - unit : block;
+        const T* from = total + (vector / 4 * columns * 4 + vector % 4) * block;
+        T* rows = out + (gate * stack.units + unit) * columns;
+        Index c = 0;
+        for (; c + block <= columns; c += block)
+            transpose<T>(from + c * 4 * block, 4 * block, block, here, rows + c, columns, false);
+        for (; c < columns; ++c)
+            for (Index lane = 0; lane < here; ++lane) rows[lane * columns + c] = from[c * 4 * block + lane];
+    }
+}
+
 // What one thread sums up and writes.
 template <class T>
 class Sums {
@@ -188,19 +229,7 @@ class Sums {
 
     // To the caller's array (gates * units, columns).
     void write_weight(const Stack& stack, Index columns, const T* total, T* out) const {
-        const Share mine = panels(stack);
-        for (Index vector = 4 * mine.from; vector < 4 * mine.to && vector < stack.vectors(); ++vector) {
-            const Index gate = vector * block / stack.width, unit = vector * block % stack.width;
-            const Index here = stack.units - unit < block ? stack.units - unit : block;
-            const T* from = total + (vector / 4 * columns * 4 + vector % 4) * block;
-            T* rows = out + (gate * stack.units + unit) * columns;
-            Index c = 0;
-            for (; c + block <= columns; c += block)
-                transpose<T>(from + c * 4 * block, 4 * block, block, here, rows + c, columns, false);
-            for (; c < columns; ++c)
-                for (Index lane = 0; lane < here; ++lane)
-                    rows[lane * columns + c] = from[c * 4 * block + lane];
-        }
+        write_panels<T>(stack, panels(stack), columns, total, out);
     }
 
     void write_elements(const Stack& stack, const T* total, T* out) const {
@@ -221,28 +250,10 @@ class Sums {
 
     void panel_sum(const Stack& stack, const Source<T>& d, const Source<T>& x, Index columns, Index panel,
                    Index piece, T* panel_total) const {
-        constexpr int split = block / lanes<T>;
-        const Index first = 4 * panel, left = stack.vectors() - first, count = left < 4 ? left : 4;
         const Index start = rows_.start(piece), rows = rows_.end(piece) - start;
         const T *d_rows[sum_rows], *x_rows[sum_rows];
         for (Index k = 0; k < rows; ++k) d_rows[k] = d.row(start + k), x_rows[k] = x.row(start + k);
-        for (Index native = 0; native < count * split; native += 4) {
-            Index offset[4];
-            T* total[4];
-            for (Index v = 0; v < 4; ++v) {
-                // Past the last vector the last one is summed again, into columns that are not read.
-                const Index vector = (native + v) / split, lane = (native + v) % split * lanes<T>;
-                offset[v] = stack.place(first + (vector < count ? vector : count - 1)) + lane;
-                total[v] = panel_total + (native + v) * lanes<T>;
-            }
-            for (Index c = 0; c < columns; c += sum_columns) {
-                const Index rest = columns - c;
-                T* here[4];
-                for (int v = 0; v < 4; ++v) here[v] = total[v] + c * 4 * block;
-                outer<T>(static_cast<int>(rest < sum_columns ? rest : sum_columns), rows, d_rows, offset,
-                         x_rows, c, here, 4 * block);
-            }
-        }
+        add_outer<T>(stack, panel, rows, d_rows, x_rows, columns, panel_total);
     }
 
     // V blocks of columns side by side.

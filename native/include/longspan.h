@@ -138,6 +138,43 @@ struct longspan_gradients {
     void* weights[LONGSPAN_WEIGHTS]; /* all that the cell has */
 };
 
+/* A perceptron on every row: y = W_n relu(... relu(W_1 x + b_1 + added) ...) + b_n. */
+enum { LONGSPAN_LAYERS = 4 }; /* at most */
+
+struct longspan_perceptron {
+    int32_t type, threads, isa; /* as in longspan_problem */
+    int32_t layers;             /* n, from 1 */
+    int64_t rows;               /* N */
+    int64_t group;              /* consecutive rows that share a row of `added`; divides N; 1 without */
+    int64_t widths[LONGSPAN_LAYERS + 1]; /* of x, then of what each layer gives */
+    const void* x;                       /* (N, widths[0]), rows x_row elements apart, features dense */
+    int64_t x_row;
+    const void* added;                    /* (N / group, widths[1]), or NULL */
+    const void* weights[LONGSPAN_LAYERS]; /* (widths[k + 1], widths[k]) */
+    const void* biases[LONGSPAN_LAYERS];  /* (widths[k + 1]), or NULL */
+    void* tape;                           /* longspan_perceptron_sizes says how many bytes; 64-byte aligned */
+    void* work;
+    int64_t tape_bytes, work_bytes;
+};
+
+struct longspan_perceptron_gradients {
+    const void* y; /* (N, widths[n]) */
+    void* x;       /* (N, widths[0]), or NULL: not wanted */
+    void* added;   /* where there is one */
+    void* weights[LONGSPAN_LAYERS];
+    void* biases[LONGSPAN_LAYERS]; /* NULL: not wanted */
+};
+
+/* Bytes of the tape, which a forward call writes and a backward call reads, and of the work space. */
+LONGSPAN_API int32_t longspan_perceptron_sizes(const struct longspan_perceptron* problem, int32_t backward,
+                                               int64_t* tape, int64_t* work);
+
+/* y is (N, widths[n]). */
+LONGSPAN_API int32_t longspan_perceptron_forward(const struct longspan_perceptron* problem, void* y);
+
+LONGSPAN_API int32_t longspan_perceptron_backward(const struct longspan_perceptron* problem,
+                                                  const struct longspan_perceptron_gradients* gradients);
+
 /* Version of this interface: LONGSPAN_ABI. */
 LONGSPAN_API int32_t longspan_abi(void);
 

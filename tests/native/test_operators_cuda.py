@@ -1,4 +1,9 @@
-"""The layers on CUDA tensors: torch's own kernels where the cell is torch's, the loop elsewhere."""
+"""The layers on CUDA tensors: torch's own kernels where the cell is torch's, the loop elsewhere.
+
+The float32 of cuDNN errs by up to 2.8e-6 of a result's size, as measured on an H200 with TF32 off: its
+functions are not ours to change. So the layers that run on it are held to torch's own layers to the bit, and
+to the loop in float64 within 1e-5; what runs in our own loop keeps the bound of every kernel.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +49,7 @@ def _results(layer: nn.Recurrent, x: Tensor, options: dict[str, Any]) -> list[Te
 def test_a_layer_on_the_device_is_the_loop_on_the_processor(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Results and gradients within the bound of float32, with TF32 off."""
+    """Results and gradients, with TF32 off."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     backend, make, options = LAYERS[name]
     torch.manual_seed(3)
@@ -60,7 +65,24 @@ def test_a_layer_on_the_device_is_the_loop_on_the_processor(
     assert "runs on the CPU, not on cuda" in explanation.refusals["native"]
     for got, expected in zip(_results(on_device, there, options), want, strict=True):
         assert got.device.type == "cuda"
-        assert relative_error(got.cpu(), expected) <= 2e-6
+        assert relative_error(got.cpu(), expected) <= (1e-5 if backend == "vendor" else 2e-6)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_a_layer_on_the_device_is_torch_s_own_layer(kind: str, training: bool) -> None:
+    """To the bit, in evaluation too, where cuDNN refuses derivatives; gradients are sums in any order."""
+    torch.manual_seed(4)
+    ours = getattr(nn, kind)(5, 16, 2, bidirectional=True).cuda()
+    theirs = getattr(torch.nn, kind)(5, 16, 2, bidirectional=True).cuda()
+    theirs.load_state_dict(ours.state_dict())
+    ours.train(training)
+    x = torch.randn(7, 4, 5, device="cuda", requires_grad=True)
+    states = 2 if kind == "LSTM" else 1
+    for number, (got, want) in enumerate(zip(_results(ours, x, {}), _results(theirs, x, {}), strict=True)):
+        if number <= states:
+            assert torch.equal(got, want)
+        assert relative_error(got.cpu(), want.cpu()) <= 1e-6
 
 
 def test_an_engine_s_operator_refuses_the_device() -> None:

@@ -157,6 +157,24 @@ def test_threads_and_builds_change_no_bit_of_a_gradient(size: Sizes, threads: in
 
 
 @settings(max_examples=25)
+@given(sizes(), st.sampled_from((12, 16, 24, 40, 64, 96)), st.integers(2, 4), st.booleans(), st.booleans())
+def test_groups_of_sequences_are_summed_up_alike_by_any_number_of_threads(
+    size: Sizes, batch: int, threads: int, ragged: bool, recompute: bool
+) -> None:
+    """Batches that fall into two, four and eight groups, which whole threads take; over several chunks."""
+    plan, args = problem(size._replace(batch=batch, steps=6 * size.steps, hidden=max(size.hidden, 24)))
+    if ragged:
+        generator = torch.Generator().manual_seed(size.seed)
+        lengths = torch.randint(0, args.x.shape[0] + 1, (batch,), generator=generator)
+        plan, args = plan._replace(ragged=True), args._replace(lengths=lengths)
+    with engine():
+        want = outputs_and_gradients(native.run, Problem(plan, args, _cotangents))
+    with engine(threads):
+        again = Problem(plan._replace(recompute=recompute), args, _cotangents)
+        assert_same_bits(outputs_and_gradients(native.run, again), want)
+
+
+@settings(max_examples=25)
 @given(sizes(max_batch=3, max_hidden=300), st.integers(2, 3), st.booleans())
 def test_sharing_the_units_of_a_step_changes_no_bit_of_a_gradient(
     size: Sizes, threads: int, plain: bool

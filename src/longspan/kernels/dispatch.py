@@ -18,7 +18,7 @@ from longspan.core.errors import InputError
 from longspan.kernels import native, reference, vendor
 from longspan.kernels.plan import Arguments, Plan, Result
 
-__all__ = ["BACKENDS", "Backend", "Explanation", "choose", "explain", "run", "using"]
+__all__ = ["BACKENDS", "Backend", "Explanation", "choose", "explain", "forced", "run", "using"]
 
 
 class Backend(NamedTuple):
@@ -100,16 +100,20 @@ def using(name: str) -> Iterator[None]:
         _forced.reset(token)
 
 
+def forced() -> str | None:
+    """The backend that ``using`` names, if any."""
+    return _forced.get() if _open_overrides else None
+
+
 def choose(plan: Plan) -> Backend:
     """The backend that runs this plan.
 
     Raises:
         InputError: ``using`` names a backend that cannot.
     """
-    if _open_overrides:
-        name = _forced.get()
-        if name is not None:
-            return _named(name, plan)
+    name = forced()
+    if name is not None:
+        return _named(name, plan)
     for backend in BACKENDS:
         if backend.supports(plan) is None:
             return backend
@@ -151,8 +155,9 @@ def explain(layer: Planned, *args: Any, **kwargs: Any) -> Explanation:
     refusals = _refusals(plan)
     for backend in BACKENDS:
         if backend.name != chosen.name and backend.name not in refusals:
-            forced = _open_overrides and _forced.get() == chosen.name
             refusals[backend.name] = (
-                f"using({chosen.name!r}) is in force" if forced else f"{chosen.name} comes first"
+                f"using({chosen.name!r}) is in force"
+                if forced() == chosen.name
+                else f"{chosen.name} comes first"
             )
     return Explanation(chosen.name, refusals)

@@ -24,21 +24,26 @@ from longspan.kernels.native_library import KEEP_NOTHING, Gradients, Results, ch
 from longspan.kernels.native_stack import run_operators
 from longspan.kernels.plan import Arguments, Plan, Result
 
-__all__ = ["goes_direct", "run_direct"]
+__all__ = ["are_plain", "goes_direct", "intercepted", "run_direct"]
 
 _PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def goes_direct(args: Arguments) -> bool:
     """Whether a call may go straight to the engine: plain tensors of one type, and nobody looks on."""
-    if torch.compiler.is_compiling() or _intercepted():
+    if torch.compiler.is_compiling() or intercepted() or not are_plain(_floating(args)):
         return False
-    dtype = args.x.dtype
-    for part in _floating(args):  # a generator would take twice as long
-        if type(part) not in _PLAIN or part.dtype is not dtype or not _plain(part):
-            return False
     others = (args.lengths, args.reset, args.sample_ids, args.seed, args.first_step)
     return all(part is None or (type(part) is Tensor and _plain(part)) for part in others)
+
+
+def are_plain(parts: Sequence[Tensor]) -> bool:
+    """Whether these are tensors of one type, each its numbers in memory and nothing more."""
+    dtype = parts[0].dtype
+    for part in parts:  # a generator would take twice as long
+        if type(part) not in _PLAIN or part.dtype is not dtype or not _plain(part):
+            return False
+    return True
 
 
 def _plain(part: Tensor) -> bool:
@@ -46,7 +51,7 @@ def _plain(part: Tensor) -> bool:
     return part.is_cpu and part.layout is torch.strided and not part.is_neg()
 
 
-def _intercepted() -> bool:
+def intercepted() -> bool:
     """A transform of torch.func, a mode, forward-mode differentiation, or the tracer of torch.jit."""
     return (
         torch._C._functorch.peek_interpreter_stack() is not None
@@ -232,7 +237,7 @@ class _Stack(torch.autograd.Function):
         floating, others, tapes, inputs, factors = parts
         args = _arguments(ctx.plan, floating, _Others(*others))
         needed = ctx.needs_input_grad[2:]
-        if torch.is_grad_enabled() or _intercepted():
+        if torch.is_grad_enabled() or intercepted():
             return (None, None, *_derive_again(ctx.plan, floating, _Others(*others), needed, given))
         call = Call(ctx.plan, args)
         states = len(call.state)

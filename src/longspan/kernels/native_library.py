@@ -24,12 +24,15 @@ __all__ = [
     "KEEP_ALL",
     "KEEP_NOTHING",
     "KEEP_STATES",
+    "LAYERS",
     "PRE",
     "RECORDS",
     "STATUS",
     "WEIGHTS",
     "Gradients",
     "NativeError",
+    "PerceptronGradients",
+    "PerceptronProblem",
     "Problem",
     "Results",
     "Running",
@@ -136,6 +139,41 @@ class Gradients(Structure):
     )
 
 
+LAYERS = 4  # of a perceptron, at most
+
+
+class PerceptronProblem(Structure):
+    """``struct longspan_perceptron``."""
+
+    _fields_ = (
+        *((name, c_int32) for name in ("type", "threads", "isa", "layers")),
+        ("rows", c_int64),
+        ("group", c_int64),
+        ("widths", c_int64 * (LAYERS + 1)),
+        ("x", c_void_p),
+        ("x_row", c_int64),
+        ("added", c_void_p),
+        ("weights", c_void_p * LAYERS),
+        ("biases", c_void_p * LAYERS),
+        ("tape", c_void_p),
+        ("work", c_void_p),
+        ("tape_bytes", c_int64),
+        ("work_bytes", c_int64),
+    )
+
+
+class PerceptronGradients(Structure):
+    """``struct longspan_perceptron_gradients``."""
+
+    _fields_ = (
+        ("y", c_void_p),
+        ("x", c_void_p),
+        ("added", c_void_p),
+        ("weights", c_void_p * LAYERS),
+        ("biases", c_void_p * LAYERS),
+    )
+
+
 def _path() -> Path:
     """Where the library is, or would be; an editable installation keeps it apart from the sources."""
     named = os.environ.get("LONGSPAN_NATIVE_LIBRARY")
@@ -154,6 +192,9 @@ def _declare(loaded: ctypes.CDLL) -> None:
         ("longspan_sizes", (POINTER(Problem), c_int32, sizes, sizes)),
         ("longspan_forward", (POINTER(Problem), POINTER(Results))),
         ("longspan_backward", (POINTER(Problem), POINTER(Gradients))),
+        ("longspan_perceptron_sizes", (POINTER(PerceptronProblem), c_int32, sizes, sizes)),
+        ("longspan_perceptron_forward", (POINTER(PerceptronProblem), c_void_p)),
+        ("longspan_perceptron_backward", (POINTER(PerceptronProblem), POINTER(PerceptronGradients))),
         ("longspan_activation", (c_int32, c_int32, c_int32, c_int64, c_void_p, c_void_p)),
     ):
         function = getattr(loaded, name)

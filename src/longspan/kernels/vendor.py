@@ -59,11 +59,13 @@ def _call(
     if plan.device != "cpu":  # cuDNN refuses strided states
         state = tuple(part.contiguous() for part in state)
     hx = state if len(state) > 1 else state[0]
+    # cuDNN differentiates only what it ran in training; without dropout that is the same.
+    training = plan.training or (plan.device == "cuda" and torch.is_grad_enabled())
     common = (
         "bias_ih" in plan.cell.weight_names,
         plan.num_layers,
-        plan.dropout,
-        plan.training,
+        plan.dropout if plan.training else 0.0,
+        training,
         plan.bidirectional,
     )
     fused = _FUSED[plan.cell.label]

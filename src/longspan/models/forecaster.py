@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from longspan.kernels.perceptron import Layer, perceptron
 from longspan.models.features import Inputs
 from longspan.nn.encoders import Encoder
 from longspan.nn.heads import Head
@@ -100,12 +101,20 @@ class DirectForecaster(Forecaster):
         """Parameters (B, H, head.size)."""
         summary = self.encoder.summary(inputs.steps)  # (B, W)
         plan = self.plan(summary).unflatten(1, (self.horizon, _STEP_CODE))
-        step = self.from_step(torch.cat([plan, inputs.future], dim=-1))
-        parameters = self.decoder(step + self.from_summary(summary)[:, None])
+        parameters = self._decode(torch.cat([plan, inputs.future], dim=-1), self.from_summary(summary))
         anchor = inputs.anchor
         if self.shortcut is not None:
             anchor = anchor + self.shortcut(inputs.window[:, -self.shortcut.in_features :])
         return self.head.place(parameters, anchor)
+
+    def _decode(self, steps: Tensor, shared: Tensor) -> Tensor:
+        """Parameters (B, H, head.size) from what is of each step (B, H, ·) and of none (B, hidden)."""
+        _, dropout, second, _, third = self.decoder
+        if self.training and cast(nn.Dropout, dropout).p > 0:
+            return cast(Tensor, self.decoder(self.from_step(steps) + shared[:, None]))
+        linear = [cast(nn.Linear, each) for each in (self.from_step, second, third)]
+        layers = [Layer(each.weight, each.bias) for each in linear]
+        return perceptron(steps, layers, added=shared)
 
     def forecast(self, inputs: Inputs, levels: Sequence[float], draws: np.random.Generator) -> Forecast:  # noqa: ARG002
         """Mean and quantiles of each step of the horizon."""
