@@ -103,7 +103,7 @@ def _forward(call: Call, *, keep: int) -> _Pass:
                 x = _between(call, layer - 1, y, found)
             y = call.rows(call.directions * width)
         problem, side = call.problem(place, x, keep=keep, backward=False)
-        tape, work = native_buffers.take(side.tape, call.plan.dtype), call.empty(side.work)
+        tape, work = (native_buffers.take(part, call.plan.dtype) for part in (side.tape, side.work))
         problem.tape, problem.tape_bytes = tape.data_ptr(), side.tape * size
         problem.work, problem.work_bytes = work.data_ptr(), side.work * size
         out = Results(y=y.data_ptr() + direction * width * size)
@@ -113,6 +113,7 @@ def _forward(call: Call, *, keep: int) -> _Pass:
         for to, record in zip(places, records, strict=True):
             out.record[to] = record.data_ptr() + place * record[0, 0].numel() * size
         checked(run(ctypes.byref(problem), ctypes.byref(out)))
+        native_buffers.give(work)
         if keep != KEEP_NOTHING:
             found.tapes.append(tape)
         else:
@@ -158,7 +159,7 @@ def _backward(call: Call, kept: _Pass, wanted: _Wanted, *, wants_x: bool) -> _Fo
     for layer, direction, place in reversed(list(call.sides())):
         source = inputs[layer]
         problem, side = call.problem(place, source, keep=kept_by(call.plan), backward=True)
-        work = call.empty(side.work)
+        work = native_buffers.take(side.work, call.plan.dtype)
         tape = kept.tapes[place]
         problem.tape, problem.tape_bytes = tape.data_ptr(), tape.numel() * call.size
         problem.work, problem.work_bytes = work.data_ptr(), side.work * call.size
@@ -180,6 +181,7 @@ def _backward(call: Call, kept: _Pass, wanted: _Wanted, *, wants_x: bool) -> _Fo
         for number, to in enumerate(call.places, place * len(call.places)):
             into.weights[to] = weights[number].data_ptr()
         checked(library().longspan_backward(ctypes.byref(problem), ctypes.byref(into)))
+        native_buffers.give(work)
         d_x = side_x if d_x is None or side_x is None else d_x.add_(side_x)
         if direction == 0:
             dropped = layer > 0 and kept.factors

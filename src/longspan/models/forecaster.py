@@ -188,4 +188,5 @@ def mean_loss(forecaster: nn.Module, inputs: Inputs) -> Tensor:
     known = ~torch.isnan(inputs.target)
     target = torch.nan_to_num(inputs.target, nan=0.0)
     losses = head.loss(forecaster(inputs), target, inputs.scale)
-    return (losses * known).sum() / known.sum().clamp(min=1)
+    share = known / known.sum().clamp(min=1)
+    return torch.dot(losses.flatten(), share.flatten().to(losses.dtype))
