@@ -18,6 +18,7 @@ from longspan.kernels.plan import Arguments, Plan
 __all__ = ["Call", "SideFacts", "kept_by"]
 
 _TYPES = {torch.float32: 0, torch.float64: 1}
+_SOME = 1  # an address that nobody reads
 
 
 class SideFacts(NamedTuple):
@@ -58,6 +59,8 @@ def _side(
     )  # fmt: skip
     for which in range(len(plan.cell.states)):
         problem.zoneout[which] = zoneout[which]
+    if plan.ragged:  # sizes ask whether there are lengths, and every call enters its own
+        problem.lengths = _SOME
     tape, work = ctypes.c_int64(), ctypes.c_int64()
     checked(library().longspan_sizes(ctypes.byref(problem), backward, ctypes.byref(tape), ctypes.byref(work)))
     size = plan.dtype.itemsize
