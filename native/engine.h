@@ -1,4 +1,4 @@
-// The engines of this processor, the arithmetic that they count on, and what work is worth a thread.
+// The engines of this processor, the arithmetic that they count on, and how fast a thread is.
 #pragma once
 
 #include "call.h"
@@ -40,9 +40,6 @@ int best_isa();
 // NULL where this processor does not have it.
 const Engine* engine_of(int isa);
 
-inline constexpr double sequences_us = 25.0;   // of work that are worth a thread with sequences of its own,
-inline constexpr double units_us = 8.0;        // or one that shares the units of every step
 inline constexpr double flops_per_us = 2.4e5;  // of one thread
-inline constexpr double bytes_per_us = 1.5e5;  // of weights that do not stay in the nearest cache
 
 }  // namespace longspan

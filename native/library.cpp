@@ -144,8 +144,11 @@ void share_of_job(void* context, int share, int shares) {
     job.run(*job.call, share, shares);
 }
 
-constexpr double meeting_us = 0.1;  // of a meeting at every step, and besides
-constexpr double crossings = 4.0;   // of a word from one thread to another
+constexpr double sequences_us = 25.0;   // of work that are worth a thread with sequences of its own,
+constexpr double units_us = 8.0;        // or one that shares the units of every step
+constexpr double bytes_per_us = 1.5e5;  // of weights that do not stay in the nearest cache
+constexpr double meeting_us = 0.1;      // of a meeting at every step, and besides
+constexpr double crossings = 4.0;       // of a word from one thread to another
 constexpr std::chrono::milliseconds crossing_holds{100};
 constexpr Index unit_sharing_bytes = Index{1} << 21;  // weights that do not stay in a second-level cache
 constexpr Index unit_sharing_rows = 16;               // rows for which a thread reads them at full speed

@@ -52,15 +52,7 @@ class Perceptron {
         each_block([&](Index first, Index count, Index part) { retreat(first, count, part); });
     }
 
-    // The sums of all parts, added up in their order.
-    void add_parts() const {
-        const Share mine = part_.of(l_.sums_size / block);
-        T* const total = work_ + l_.sums;
-        for (Index part = 1; part < l_.parts; ++part)
-            each_vector<T>(Units{mine.from * block, mine.to * block}, [&](Index k) LONGSPAN_BODY {
-                store<T>(total + k, load<T>(total + k) + load<T>(total + part * l_.sums_size + k));
-            });
-    }
+    void add_parts() const { add_up<T>(work_ + l_.sums, l_.parts, l_.sums_size, part_); }
 
     void write() const {
         const T* const total = work_ + l_.sums;

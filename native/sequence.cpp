@@ -220,18 +220,6 @@ __attribute__((noinline)) void each_sum(const Call& call, const Groups& groups, 
     }
 }
 
-// The sums of all groups, added up in their order, in the place of the first.
-template <class T>
-void add_groups(const Call& call, Part part) {
-    const Index size = sums_layout(call.shape).size;
-    T* const first = static_cast<T*>(call.problem->work) + call.work.sums;
-    const Share mine = part.of(size / block);
-    for (Index group = 1; group < groups_of(*call.problem, call.shape); ++group)
-        each_vector<T>(Units{mine.from * block, mine.to * block}, [&](Index k) LONGSPAN_BODY {
-            store<T>(first + k, load<T>(first + k) + load<T>(first + group * size + k));
-        });
-}
-
 template <class T>
 void backward(const Call& call, int thread, int threads) {
     const longspan_problem& p = *call.problem;
@@ -267,9 +255,11 @@ void backward(const Call& call, int thread, int threads) {
         if (!groups.own) call.meet(thread);
         to = from;
     }
-    if (groups_of(p, call.shape) > 1) {
+    const Index groups_in_all = groups_of(p, call.shape);
+    if (groups_in_all > 1) {
         call.meet(thread);
-        add_groups<T>(call, {thread, threads});
+        add_up<T>(static_cast<T*>(p.work) + call.work.sums, groups_in_all, sums_layout(call.shape).size,
+                  {thread, threads});
         call.meet(thread);
     }
     WeightGradients<T>(call, 0, thread, {thread, threads}).write();

@@ -167,6 +167,17 @@ void add_outer(const Stack& stack, Index panel, Index rows, const T* const* d, c
     }
 }
 
+// Sums that lie `size` apart, a whole number of blocks each, added up in their order in the place of the
+// first.
+template <class T>
+void add_up(T* first, Index count, Index size, Part part) {
+    const Share mine = part.of(size / block);
+    for (Index number = 1; number < count; ++number)
+        each_vector<T>(Units{mine.from * block, mine.to * block}, [&](Index k) LONGSPAN_BODY {
+            store<T>(first + k, load<T>(first + k) + load<T>(first + number * size + k));
+        });
+}
+
 // Sums [panel][column][64] of these panels to the caller's array (gates * units, columns).
 template <class T>
 void write_panels(const Stack& stack, Share panels, Index columns, const T* total, T* out) {

@@ -12,12 +12,20 @@ from torch import Tensor
 
 from longspan.core.errors import InputError
 from longspan.kernels.native_cells import facts_of
-from longspan.kernels.native_library import KEEP_ALL, KEEP_STATES, Problem, Running, checked, library, running
+from longspan.kernels.native_library import (
+    KEEP_ALL,
+    KEEP_STATES,
+    TYPES,
+    Problem,
+    Running,
+    checked,
+    library,
+    running,
+)
 from longspan.kernels.plan import Arguments, Plan
 
 __all__ = ["Call", "SideFacts", "kept_by"]
 
-_TYPES = {torch.float32: 0, torch.float64: 1}
 _SOME = 1  # an address that nobody reads
 
 
@@ -51,7 +59,7 @@ def _side(
 ) -> SideFacts:
     facts, zoneout = facts_of(plan.cell), (*plan.zoneout, 0.0, 0.0)
     problem = Problem(
-        cell=facts.code, options=facts.options, type=_TYPES[plan.dtype], training=plan.training,
+        cell=facts.code, options=facts.options, type=TYPES[plan.dtype], training=plan.training,
         reverse=direction, keep=keep, threads=how.threads, isa=how.isa, steps=sizes[0], batch=sizes[1],
         inputs=sizes[2], hidden=plan.hidden_size, width=plan.state_width("h"), layer=layer,
         cell_clip=facts.cell_clip, direction=direction,

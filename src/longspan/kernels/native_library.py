@@ -28,6 +28,7 @@ __all__ = [
     "PRE",
     "RECORDS",
     "STATUS",
+    "TYPES",
     "WEIGHTS",
     "Gradients",
     "NativeError",
@@ -140,6 +141,7 @@ class Gradients(Structure):
 
 
 LAYERS = 4  # of a perceptron, at most
+TYPES = {torch.float32: 0, torch.float64: 1}  # enum longspan_type
 
 
 class PerceptronProblem(Structure):

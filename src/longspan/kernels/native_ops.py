@@ -19,6 +19,7 @@ from longspan.core.errors import InputError
 from longspan.kernels import native_derivatives, native_vmap
 from longspan.kernels.native_checks import checked_backward, checked_forward, one_device
 from longspan.kernels.native_library import (
+    TYPES,
     WEIGHTS,
     Gradients,
     Problem,
@@ -32,7 +33,6 @@ __all__ = ["Side", "run_side"]
 
 _LSTM, _RNN, _GRU = 0, 1, 2
 _COUPLED, _NO_FORGET, _LAYER_NORM, _PROJECTION, _RESET_BEFORE = 2, 4, 8, 16, 64
-_TYPES = {torch.float32: 0, torch.float64: 1}
 
 
 class Side(NamedTuple):
@@ -173,7 +173,7 @@ def _problem(inputs: _Inputs, side: Side) -> Problem:
     found = Problem(
         cell=side.cell,
         options=side.options,
-        type=_TYPES[x.dtype],
+        type=TYPES[x.dtype],
         training=side.training,
         reverse=side.direction,
         keep=side.keep,

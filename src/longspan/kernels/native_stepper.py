@@ -11,11 +11,10 @@ from torch import Tensor
 from longspan.cells.base import Cell
 from longspan.core.errors import InputError
 from longspan.kernels.native_cells import engine_code, engine_options
-from longspan.kernels.native_library import WEIGHTS, Problem, Results, checked, library, running
+from longspan.kernels.native_library import TYPES, WEIGHTS, Problem, Results, checked, library, running
 
 __all__ = ["Stepper"]
 
-_TYPES = {torch.float32: 0, torch.float64: 1}
 _BFLOAT16 = 1  # of the engine's weights_type
 
 
@@ -71,7 +70,7 @@ class Stepper:
                 f"got {tuple(zoneout)}"
             )
         kept = weights[0].dtype
-        if kept not in (*_TYPES, torch.bfloat16):
+        if kept not in (*TYPES, torch.bfloat16):
             raise InputError(f"Stepper: expected weights of float32, float64 or bfloat16, got {kept}")
         self.cell, self.batch, self.weights_dtype = cell, batch, kept
         self.dtype = torch.float32 if kept == torch.bfloat16 else kept
@@ -114,7 +113,7 @@ class Stepper:
         made = Problem(
             cell=engine_code(self.cell),
             options=engine_options(self.cell),
-            type=_TYPES[self.dtype],
+            type=TYPES[self.dtype],
             weights_type=_BFLOAT16 if self.weights_dtype == torch.bfloat16 else 0,
             threads=threads,
             steps=1,

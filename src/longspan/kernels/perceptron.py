@@ -20,6 +20,7 @@ from longspan.kernels.dispatch import forced
 from longspan.kernels.native_direct import are_plain, intercepted
 from longspan.kernels.native_library import (
     LAYERS,
+    TYPES,
     NativeError,
     PerceptronGradients,
     PerceptronProblem,
@@ -29,8 +30,6 @@ from longspan.kernels.native_library import (
 )
 
 __all__ = ["Layer", "perceptron", "reference"]
-
-_TYPES = {torch.float32: 0, torch.float64: 1}
 
 
 class Layer(NamedTuple):
@@ -98,7 +97,7 @@ def _check(x: Tensor, layers: Sequence[Layer], added: Tensor | None) -> None:
 def _goes_native(x: Tensor, layers: Sequence[Layer], added: Tensor | None) -> bool:
     if torch.compiler.is_compiling() or forced() not in (None, "native"):
         return False
-    if x.dtype not in _TYPES or x.numel() == 0:
+    if x.dtype not in TYPES or x.numel() == 0:
         return False
     if intercepted() or torch.is_autocast_enabled("cpu") or _absent():
         return False
@@ -129,7 +128,7 @@ def _sizes(
     dtype: torch.dtype, rows: int, group: int, widths: tuple[int, ...], threads: int, isa: int, backward: bool
 ) -> _Sizes:
     problem = PerceptronProblem(
-        type=_TYPES[dtype], threads=threads, isa=isa, layers=len(widths) - 1, rows=rows, group=group
+        type=TYPES[dtype], threads=threads, isa=isa, layers=len(widths) - 1, rows=rows, group=group
     )
     for place, width in enumerate(widths):
         problem.widths[place] = width
