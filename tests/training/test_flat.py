@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 
+from longspan.core.errors import InputError
 from longspan.training.flat import Flat
-from longspan.training.optimizers import make_optimizer
+from longspan.training.optimizers import Updates
 from longspan.training.settings import Settings
 
 
@@ -20,37 +22,72 @@ def network() -> nn.Module:
     return made
 
 
-def steps(module: nn.Module, optimizer: torch.optim.Optimizer, flat: Flat | None) -> None:
+RATE = 0.05
+
+
+def steps(module: nn.Module, update: Callable[[], None]) -> None:
     x = torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
     for _ in range(4):
         module(x).square().mean().backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True) if flat is None else flat.zero_grad()
+        update()
 
 
+@pytest.mark.parametrize("lies", ["end to end", "apart"])
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
-def test_laid_flat_is_one_by_one(name: str, decay: float) -> None:
-    settings = Settings(optimizer=name, weight_decay=decay, learning_rate=0.05)
+def test_updates_are_those_of_torch_s_optimiser(name: str, decay: float, lies: str) -> None:
+    settings = Settings(optimizer=name, weight_decay=decay, learning_rate=RATE)
     laid, apart = network(), network()
-    flat = Flat(laid, decays=decay > 0)
-    assert flat.laid and len(flat.parameters) == (2 if decay else 1)
-    steps(laid, make_optimizer(flat, settings), flat)
+    if lies == "apart":
+        laid[0].weight.data = laid[0].weight.data.t().contiguous().t()  # not dense
+    flat = Flat(laid)
+    assert flat.laid == (lies == "end to end") and len(flat.parameters) == (1 if flat.laid else 3)
+    updates = Updates(flat, settings)
+
+    def update() -> None:
+        updates.step(RATE)
+        flat.zero_grad()
+
+    steps(laid, update)
     flat.restore()
     matrices = [p for p in apart.parameters() if p.ndim >= 2]
     vectors = [p for p in apart.parameters() if p.ndim < 2]
     kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
     options = {"momentum": 0.9} if name == "sgd" else {}
     groups = [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
-    steps(apart, kinds[name](groups, lr=0.05, **options), None)
+    theirs = kinds[name](groups, lr=RATE, **options)
+
+    def torch_s() -> None:
+        theirs.step()
+        theirs.zero_grad()
+
+    steps(apart, torch_s)
     for got, want in zip(laid.parameters(), apart.parameters(), strict=True):
         torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-7)
+
+
+def test_updates_of_another_network_are_refused() -> None:
+    settings = Settings()
+    several = nn.Linear(4, 3)
+    several.weight.data = torch.randn(4, 3).t()
+    kept = Updates(Flat(several), settings).state()
+    with pytest.raises(InputError, match="another network or version"):
+        Updates(Flat(network()), settings).load(kept)
+
+
+def test_the_norm_is_that_of_all_gradients() -> None:
+    laid, apart = network(), network()
+    flat, x = Flat(laid), torch.ones(1, 3)
+    laid(x).sum().backward()
+    apart(x).sum().backward()
+    want = torch.nn.utils.get_total_norm([p.grad for p in apart.parameters() if p.grad is not None])
+    torch.testing.assert_close(flat.gradient_norm(), want)
 
 
 def test_parameters_have_memory_of_their_own_again() -> None:
     module = network()
     before = copy.deepcopy(module.state_dict())
-    flat = Flat(module, decays=False)
+    flat = Flat(module)
     storages = {p.untyped_storage().data_ptr() for p in module.parameters()}
     assert len(storages) == 1
     flat.restore()
@@ -62,10 +99,10 @@ def test_parameters_have_memory_of_their_own_again() -> None:
 def test_what_cannot_be_laid_is_left_as_it_is() -> None:
     module = nn.Linear(4, 3)
     module.weight.data = torch.randn(4, 3).t()  # not dense
-    flat = Flat(module, decays=True)
+    flat = Flat(module)
     assert not flat.laid
     assert [id(p) for p in flat.parameters] == [id(p) for p in module.parameters()]
-    assert flat.decayed == [True, False]
+    assert [id(p) for p in flat.decayed] == [id(module.weight)]
     module(torch.ones(1, 4)).sum().backward()
     flat.zero_grad()
     assert module.weight.grad is None
@@ -73,7 +110,7 @@ def test_what_cannot_be_laid_is_left_as_it_is() -> None:
 
 def test_copies_are_views_of_as_many_tensors() -> None:
     module = network()
-    flat = Flat(module, decays=False)
+    flat = Flat(module)
     whole, views = flat.copies()
     whole[0].fill_(3.0)
     assert all((views[id(p)] == 3).all() and views[id(p)].shape == p.shape for p in module.parameters())

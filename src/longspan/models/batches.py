@@ -34,16 +34,16 @@ class TrainingBatches:
         self.windows, self.features, self.seed = windows, features, seed
         self.batch_size, self.device = batch_size, device
         self.steps = max(1, _AT_ONCE // batch_size)
-        self._held: tuple[int, Inputs] | None = None
+        self._held: tuple[int, list[Inputs]] | None = None
 
     def __call__(self, step: int) -> Inputs:
         """The batch of a step."""
         block, place = divmod(step, self.steps)
         if self._held is None or self._held[0] != block:
             drawn = self.windows.sample(self.seed, block, self.batch_size * self.steps)
-            self._held = (block, gather_inputs(self.windows, drawn, self.features, self.device))
-        first = place * self.batch_size
-        return self._held[1].rows(first, first + self.batch_size)
+            inputs = gather_inputs(self.windows, drawn, self.features, self.device)
+            self._held = (block, inputs.split(self.batch_size))
+        return self._held[1][place]
 
 
 def gather_inputs(

@@ -30,7 +30,7 @@ class Average:
     """
 
     def __init__(self, module: nn.Module, decay: float, flat: Flat) -> None:
-        self.decay, self._trained = decay, flat.parameters
+        self.decay, self._trained = decay, [p.detach() for p in flat.parameters]
         self._parameters = {n: p for n, p in module.named_parameters() if p.is_floating_point()}
         self._averages, views = flat.copies()
         self.weights = {
@@ -38,12 +38,11 @@ class Average:
             for name, p in self._parameters.items()
         }
 
-    @torch.no_grad()
     def update(self, steps: int) -> None:
         """Take in the weights as they are after `steps` steps."""
         decay = min(self.decay, (1 + steps) / (10 + steps))
         # Lists of one dtype and device run as one operation.
-        torch._foreach_lerp_(self._averages, [p.detach() for p in self._trained], 1.0 - decay)
+        torch._foreach_lerp_(self._averages, self._trained, 1.0 - decay)
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:

@@ -26,22 +26,31 @@ class Flat:
 
     Args:
         module: whose parameters.
-        decays: whether those of two dimensions and more are to be kept apart, for weight decay.
 
     Attributes:
         parameters: what an optimiser is given.
-        decayed: for each of them, whether weight decay is for it.
+        decayed: those of two dimensions and more, for which weight decay is; of those laid end to end they
+            are the first part.
     """
 
-    def __init__(self, module: nn.Module, *, decays: bool) -> None:
+    def __init__(self, module: nn.Module) -> None:
         trained = [p for p in module.parameters() if p.requires_grad]
-        kinds: dict[tuple[torch.dtype, bool], list[nn.Parameter]] = {}
-        for p in trained:
-            kinds.setdefault((p.dtype, decays and p.ndim >= 2), []).append(p)
         self.laid = all(_can_be_laid(p) for p in trained)
-        self._members = list(kinds.values()) if self.laid else [[p] for p in trained]
-        self.decayed = [decays and members[0].ndim >= 2 for members in self._members]
+        self._members = _by_kind(trained) if self.laid else [[p] for p in trained]
         self.parameters = [_lay(members) if self.laid else members[0] for members in self._members]
+        self.decayed = [p for p in trained if p.ndim >= 2]
+        if self.laid:
+            pairs = zip(self.parameters, self._members, strict=True)
+            parts = [_first(whole, sum(_room(p) for p in members if p.ndim >= 2)) for whole, members in pairs]
+            self.decayed = [part for part in parts if part.numel() > 0]
+
+    def gradient_norm(self) -> Tensor:
+        """Of all gradients together."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        if len(gradients) == 1:
+            norm: Tensor = torch.linalg.vector_norm(gradients[0])
+            return norm
+        return torch.nn.utils.get_total_norm(gradients)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -68,6 +77,21 @@ class Flat:
                 p.grad = None
                 if self.laid:
                     p.data = p.data.clone()
+
+
+def _by_kind(trained: list[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Those of each type, matrices first."""
+    kinds: dict[torch.dtype, list[nn.Parameter]] = {}
+    for p in sorted(trained, key=lambda p: p.ndim < 2):
+        kinds.setdefault(p.dtype, []).append(p)
+    return list(kinds.values())
+
+
+def _first(whole: nn.Parameter, size: int) -> nn.Parameter:
+    """The first numbers of a tensor and of its gradient, in the same memory."""
+    part = nn.Parameter(whole.detach()[:size])
+    part.grad = None if whole.grad is None else whole.grad[:size]
+    return part
 
 
 def _can_be_laid(p: nn.Parameter) -> bool:

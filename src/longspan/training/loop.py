@@ -28,7 +28,7 @@ from longspan.training.flat import Flat
 from longspan.training.history import History, Record
 from longspan.training.interruption import Signals
 from longspan.training.losses import Fault, Losses
-from longspan.training.optimizers import make_optimizer
+from longspan.training.optimizers import Updates
 from longspan.training.settings import Settings, learning_rate
 
 __all__ = ["Progress", "train"]
@@ -119,8 +119,8 @@ class _Run:
         self.module, self.loss, self.batches, self.validate = module, loss, batches, validate
         self.settings, self.workspace, self.progress = settings, workspace, progress
         self.clock, self.seed, self.signals = clock, seed, signals
-        self.flat = Flat(module, decays=settings.weight_decay > 0)
-        self.optimizer = make_optimizer(self.flat, settings)
+        self.flat = Flat(module)
+        self.updates = Updates(self.flat, settings)
         self.average = Average(module, settings.average, self.flat) if settings.average else None
         self.history = History()
         self.best: dict[str, Tensor] | None = None
@@ -168,27 +168,21 @@ class _Run:
         engine.run(steps, max_epochs=1, epoch_length=len(steps))
 
     def _step(self, _: Engine, step: int) -> None:
-        rate = learning_rate(self.settings, step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         self.seed("step", step)
         value = self.loss(self.module, self.batches(step))
         if value.numel() != 1 or not value.requires_grad:
             raise InputError(_not_a_loss(value))
         value.backward()  # type: ignore[no-untyped-call]
-        norm = self._gradient_norm()
+        norm = self.flat.gradient_norm()
         fault = self.losses.add(step, value.detach(), norm)
         if fault is not None:
             self._diverged(fault)
         self._clip(norm)
-        self.optimizer.step()
+        self.updates.step(learning_rate(self.settings, step))
         self.flat.zero_grad()
         self.history.steps = step + 1
         if self.average is not None:
             self.average.update(step + 1)
-
-    def _gradient_norm(self) -> Tensor:
-        return torch.nn.utils.get_total_norm([p.grad for p in self.flat.parameters if p.grad is not None])
 
     def _clip(self, norm: Tensor) -> None:
         most = self.settings.clip_norm
@@ -336,7 +330,7 @@ class _Run:
             Checkpoint(
                 step=self.history.steps,
                 weights=self.module.state_dict(),
-                optimizer=self.optimizer.state_dict(),
+                optimizer=self.updates.state(),
                 best=self.best,
                 average=None if self.average is None else self.average.weights,
                 progress={
@@ -355,7 +349,7 @@ class _Run:
         progress = checkpoint.progress
         _check_settings(progress["settings"], self.settings)
         self.module.load_state_dict(checkpoint.weights)
-        self.optimizer.load_state_dict(dict(checkpoint.optimizer))
+        self.updates.load(checkpoint.optimizer)
         self.best = None if checkpoint.best is None else dict(checkpoint.best)
         if self.average is not None and checkpoint.average is not None:
             self.average.load(checkpoint.average)
