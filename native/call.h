@@ -60,12 +60,12 @@ struct Call {
 // Run by all threads of a call at the same time.
 using Run = void (*)(const Call& call, int thread, int threads);
 using Activate = void (*)(int function, int type, Index count, const void* in, void* out);
-struct PerceptronCall;
-using RunPerceptron = void (*)(const PerceptronCall& call, int thread, int threads);
+struct HorizonCall;
+using RunHorizon = void (*)(const HorizonCall& call, int thread, int threads);
 
 struct Engine {
     Run forward, backward;
-    RunPerceptron perceptron_forward, perceptron_backward;
+    RunHorizon horizon_forward, horizon_backward;
     Activate activate;
 };
 

@@ -2,7 +2,8 @@
 #pragma once
 
 #include "call.h"
-#include "perceptron_layout.h"
+#include "horizon_layout.h"
+#include "threads.h"
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -39,6 +40,31 @@ int best_isa();
 
 // NULL where this processor does not have it.
 const Engine* engine_of(int isa);
+
+// Runs a job on so many threads, which may meet; false where they are not to be had, and nothing was run.
+template <class C>
+bool run_together(C& call, void (*job)(const C&, int, int), int shares) {
+    struct Job {
+        const C* call;
+        void (*run)(const C&, int, int);
+    } whole{&call, job};
+    call.barrier = &Pool::global().barrier();
+    call.wait = [](void* at, int thread) { static_cast<Barrier*>(at)->meet(thread); };
+    const auto share_of_job = [](void* context, int share, int of) {
+        const StandardArithmetic standard;
+        const Job& mine = *static_cast<const Job*>(context);
+        mine.run(*mine.call, share, of);
+    };
+    if (shares > 1 && Pool::global().run_together(shares, share_of_job, &whole)) return true;
+    call.wait = nullptr;
+    return false;
+}
+
+template <class C>
+void run_alone(const C& call, void (*job)(const C&, int, int)) {
+    const StandardArithmetic standard;
+    job(call, 0, 1);
+}
 
 inline constexpr double flops_per_us = 2.4e5;  // of one thread
 

@@ -128,20 +128,9 @@ Call prepare(const longspan_problem& p, const longspan_results* results,
     return call;
 }
 
-struct Job {
-    const Call* call;
-    Run run;
-};
-
 void measure_crossing(void* found, int share, int) {
     const double ns = Pool::global().barrier().crossing(share);
     if (share == 0) *static_cast<float*>(found) = static_cast<float>(ns / 1e3);
-}
-
-void share_of_job(void* context, int share, int shares) {
-    const StandardArithmetic standard;
-    const Job& job = *static_cast<const Job*>(context);
-    job.run(*job.call, share, shares);
 }
 
 constexpr double sequences_us = 25.0;   // of work that are worth a thread with sequences of its own,
@@ -221,15 +210,10 @@ Sharing sharing_of(const Call& call) {
 // All threads at the same time, since they meet; one alone where others have the pool.
 void run(Call& call, Run job) {
     const auto [shares, by_units] = sharing_of(call);
-    Job shared{&call, job};
-    if (shares > 1) {
-        call.by_units = by_units;
-        call.barrier = &Pool::global().barrier();
-        call.wait = [](void* at, int thread) { static_cast<Barrier*>(at)->meet(thread); };
-        if (Pool::global().run_together(shares, share_of_job, &shared)) return;
-        call.by_units = false, call.wait = nullptr;
-    }
-    share_of_job(&shared, 0, 1);
+    call.by_units = by_units && shares > 1;
+    if (run_together(call, job, shares)) return;
+    call.by_units = false;
+    run_alone(call, job);
 }
 
 bool results_fit(const longspan_problem& p, const longspan_results& r) {

@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include "backward.h"
-#include "perceptron.h"
+#include "horizon.h"
 #include "sums.h"
 
 namespace longspan::LONGSPAN_ISA {
@@ -257,9 +257,12 @@ void backward(const Call& call, int thread, int threads) {
     }
     const Index groups_in_all = groups_of(p, call.shape);
     if (groups_in_all > 1) {
+        T* const sums = static_cast<T*>(p.work) + call.work.sums;
+        const Index size = sums_layout(call.shape).size;
+        const int owners = call.by_units ? 0 : threads;
+        if (owners > 0) add_up<T>(sums, groups_in_all, size, owners, thread, {0, 1});
         call.meet(thread);
-        add_up<T>(static_cast<T*>(p.work) + call.work.sums, groups_in_all, sums_layout(call.shape).size,
-                  {thread, threads});
+        add_up<T>(sums, groups_in_all, size, owners, -1, {thread, threads});
         call.meet(thread);
     }
     WeightGradients<T>(call, 0, thread, {thread, threads}).write();
@@ -302,17 +305,17 @@ void activate(int function, int type, Index count, const void* in, void* out) {
 
 }  // namespace
 
-void run_perceptron_forward(const PerceptronCall& call, int thread, int threads) {
+void run_horizon_forward(const HorizonCall& call, int thread, int threads) {
     const bool wide = call.problem->type == LONGSPAN_FLOAT64;
-    (wide ? perceptron_forward<double> : perceptron_forward<float>)(call, thread, threads);
+    (wide ? horizon_forward<double> : horizon_forward<float>)(call, thread, threads);
 }
 
-void run_perceptron_backward(const PerceptronCall& call, int thread, int threads) {
+void run_horizon_backward(const HorizonCall& call, int thread, int threads) {
     const bool wide = call.problem->type == LONGSPAN_FLOAT64;
-    (wide ? perceptron_backward<double> : perceptron_backward<float>)(call, thread, threads);
+    (wide ? horizon_backward<double> : horizon_backward<float>)(call, thread, threads);
 }
 
 extern const Engine engine;
-const Engine engine{run_forward, run_backward, run_perceptron_forward, run_perceptron_backward, activate};
+const Engine engine{run_forward, run_backward, run_horizon_forward, run_horizon_backward, activate};
 
 }  // namespace longspan::LONGSPAN_ISA

@@ -14,15 +14,15 @@ namespace longspan::LONGSPAN_ISA {
 inline constexpr Index sum_rows = 2 * block_rows;  // of a piece, at most
 inline constexpr int sum_columns = tile_rows;      // features side by side
 
-// total[c][...] += sum over k of d[k][offset] * x[k][first + c], for C features and four native vectors.
-template <class T, int C>
+// total[c][...] += sum over k of d[k][offset] * x[k][first + c], for C features and V native vectors.
+template <class T, int C, int V>
 void outer_tile(Index count, const T* const* d, const Index (&offset)[4], const T* const* x, Index first,
                 T* const (&total)[4], Index stride) {
-    Vec<T> sum[C][4];
+    Vec<T> sum[C][V];
     LONGSPAN_UNROLL
     for (int c = 0; c < C; ++c) {
         LONGSPAN_UNROLL
-        for (int v = 0; v < 4; ++v) sum[c][v] = splat<T>(0);
+        for (int v = 0; v < V; ++v) sum[c][v] = splat<T>(0);
     }
     for (Index k = 0; k < count; ++k) {
         const T *row = d[k], *from = x[k] + first;
@@ -30,7 +30,7 @@ void outer_tile(Index count, const T* const* d, const Index (&offset)[4], const 
         LONGSPAN_UNROLL
         for (int c = 0; c < C; ++c) term[c] = splat<T>(from[c]);
         LONGSPAN_UNROLL
-        for (int v = 0; v < 4; ++v) {
+        for (int v = 0; v < V; ++v) {
             const Vec<T> value = load<T>(row + offset[v]);
             LONGSPAN_UNROLL
             for (int c = 0; c < C; ++c) sum[c][v] = fma(term[c], value, sum[c][v]);
@@ -39,30 +39,30 @@ void outer_tile(Index count, const T* const* d, const Index (&offset)[4], const 
     LONGSPAN_UNROLL
     for (int c = 0; c < C; ++c) {
         LONGSPAN_UNROLL
-        for (int v = 0; v < 4; ++v) {
+        for (int v = 0; v < V; ++v) {
             T* to = total[v] + c * stride;
             store<T>(to, load<T>(to) + sum[c][v]);
         }
     }
 }
 
-template <class T>
+template <class T, int V>
 void outer(int columns, Index count, const T* const* d, const Index (&offset)[4], const T* const* x,
            Index first, T* const (&total)[4], Index stride) {
     switch (columns) {
         case 1:
-            return outer_tile<T, 1>(count, d, offset, x, first, total, stride);
+            return outer_tile<T, 1, V>(count, d, offset, x, first, total, stride);
         case 2:
-            return outer_tile<T, 2>(count, d, offset, x, first, total, stride);
+            return outer_tile<T, 2, V>(count, d, offset, x, first, total, stride);
         case 3:
-            return outer_tile<T, 3>(count, d, offset, x, first, total, stride);
+            return outer_tile<T, 3, V>(count, d, offset, x, first, total, stride);
 #if defined(__AVX512F__) || defined(__aarch64__)
         case 4:
-            return outer_tile<T, 4>(count, d, offset, x, first, total, stride);
+            return outer_tile<T, 4, V>(count, d, offset, x, first, total, stride);
         case 5:
-            return outer_tile<T, 5>(count, d, offset, x, first, total, stride);
+            return outer_tile<T, 5, V>(count, d, offset, x, first, total, stride);
         default:
-            return outer_tile<T, 6>(count, d, offset, x, first, total, stride);
+            return outer_tile<T, 6, V>(count, d, offset, x, first, total, stride);
 #else
         default:
             return;
@@ -148,34 +148,54 @@ void add_outer(const Stack& stack, Index panel, Index rows, const T* const* d, c
                Index columns, T* panel_total) {
     constexpr int split = block / lanes<T>;
     const Index first = 4 * panel, left = stack.vectors() - first, count = left < 4 ? left : 4;
-    for (Index native = 0; native < count * split; native += 4) {
-        Index offset[4];
-        T* total[4];
-        for (Index v = 0; v < 4; ++v) {
-            // Past the last vector the last one is summed again, into columns that are not read.
+    const auto several = [&](Index native, auto width) {
+        constexpr int V = decltype(width)::value;
+        Index offset[4] = {};
+        T* total[4] = {};
+        for (int v = 0; v < V; ++v) {
             const Index vector = (native + v) / split, lane = (native + v) % split * lanes<T>;
-            offset[v] = stack.place(first + (vector < count ? vector : count - 1)) + lane;
+            offset[v] = stack.place(first + vector) + lane;
             total[v] = panel_total + (native + v) * lanes<T>;
         }
         for (Index c = 0; c < columns; c += sum_columns) {
             const Index rest = columns - c;
-            T* here[4];
-            for (int v = 0; v < 4; ++v) here[v] = total[v] + c * 4 * block;
-            outer<T>(static_cast<int>(rest < sum_columns ? rest : sum_columns), rows, d, offset, x, c, here,
-                     4 * block);
+            T* here[4] = {};
+            for (int v = 0; v < V; ++v) here[v] = total[v] + c * 4 * block;
+            outer<T, V>(static_cast<int>(rest < sum_columns ? rest : sum_columns), rows, d, offset, x, c,
+                        here, 4 * block);
         }
-    }
+    };
+    Index native = 0;
+    for (; native + 4 <= count * split; native += 4) several(native, std::integral_constant<int, 4>{});
+    for (; native + 2 <= count * split; native += 2) several(native, std::integral_constant<int, 2>{});
+    for (; native < count * split; ++native) several(native, std::integral_constant<int, 1>{});
 }
 
-// Sums that lie `size` apart, a whole number of blocks each, added up in their order in the place of the
-// first.
+// Which of several threads, each with neighbours of its own, has all of these sums; -1 where none has.
+inline int owner_of(Share sums, Index count, int owners) {
+    for (int thread = 0; thread < owners; ++thread) {
+        const Share own = share(count, thread, owners);
+        if (own.from <= sums.from && sums.to <= own.to) return thread;
+    }
+    return -1;
+}
+
+// Sums that lie `size` apart, a whole number of blocks each, are added up in pairs, pairs of pairs and so on
+// in the place of the first: `count` is a power of two, and the tree is the same whoever adds. Here those
+// pairs that one owner has, or none (-1); of each the elements of a part.
 template <class T>
-void add_up(T* first, Index count, Index size, Part part) {
+void add_up(T* first, Index count, Index size, int owners, int owner, Part part) {
     const Share mine = part.of(size / block);
-    for (Index number = 1; number < count; ++number)
-        each_vector<T>(Units{mine.from * block, mine.to * block}, [&](Index k) LONGSPAN_BODY {
-            store<T>(first + k, load<T>(first + k) + load<T>(first + number * size + k));
-        });
+    for (Index width = 2; width <= count; width *= 2) {
+        for (Index at = 0; at < count; at += width) {
+            if (owner_of({at, at + width}, count, owners) != owner) continue;
+            T* const to = first + at * size;
+            const T* const from = to + width / 2 * size;
+            each_vector<T>(Units{mine.from * block, mine.to * block}, [&](Index k) LONGSPAN_BODY {
+                store<T>(to + k, load<T>(to + k) + load<T>(from + k));
+            });
+        }
+    }
 }
 
 // Sums [panel][column][64] of these panels to the caller's array (gates * units, columns).

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define LONGSPAN_ABI 5
+#define LONGSPAN_ABI 6
 #define LONGSPAN_API __attribute__((visibility("default")))
 
 enum longspan_cell { LONGSPAN_LSTM = 0, LONGSPAN_RNN = 1, LONGSPAN_GRU = 2 };
@@ -138,42 +138,62 @@ struct longspan_gradients {
     void* weights[LONGSPAN_WEIGHTS]; /* all that the cell has */
 };
 
-/* A perceptron on every row: y = W_n relu(... relu(W_1 x + b_1 + added) ...) + b_n. */
+/* All steps of a horizon from one summary of the past, by linear layers with ReLU between:
+ *     code = plan s + plan_bias, K numbers for each of H steps, and x = [code of the step, future]
+ *     y = W_n relu(... relu(W_1 x + b_1 + (shared s + shared_bias)) ...) + b_n */
 enum { LONGSPAN_LAYERS = 4 }; /* at most */
 
-struct longspan_perceptron {
-    int32_t type, threads, isa; /* as in longspan_problem */
-    int32_t layers;             /* n, from 1 */
-    int64_t rows;               /* N */
-    int64_t group;              /* consecutive rows that share a row of `added`; divides N; 1 without */
-    int64_t widths[LONGSPAN_LAYERS + 1]; /* of x, then of what each layer gives */
-    const void* x;                       /* (N, widths[0]), rows x_row elements apart, features dense */
-    int64_t x_row;
-    const void* added;                    /* (N / group, widths[1]), or NULL */
-    const void* weights[LONGSPAN_LAYERS]; /* (widths[k + 1], widths[k]) */
-    const void* biases[LONGSPAN_LAYERS];  /* (widths[k + 1]), or NULL */
-    void* tape;                           /* longspan_perceptron_sizes says how many bytes; 64-byte aligned */
-    void* work;
+struct longspan_horizon {
+    int32_t type, threads, isa;           /* as in longspan_problem */
+    int32_t layers;                       /* n, from 1 */
+    int64_t batch, steps;                 /* B, H */
+    int64_t summary_width, codes, known;  /* W, K, and what is known of a step; W and K + known from 1 */
+    int64_t widths[LONGSPAN_LAYERS];      /* what each layer gives */
+    const void* summary;                  /* s: (B, W) */
+    const void* future;                   /* (B, H, known) */
+    const void *plan, *plan_bias;         /* (H K, W); (H K) or NULL */
+    const void *shared, *shared_bias;     /* (widths[0], W); (widths[0]) or NULL */
+    const void* weights[LONGSPAN_LAYERS]; /* (widths[k], what it reads) */
+    const void* biases[LONGSPAN_LAYERS];  /* (widths[k]), or NULL */
+    void *tape, *work;                    /* longspan_horizon_sizes says how many bytes; 64-byte aligned */
     int64_t tape_bytes, work_bytes;
 };
 
-struct longspan_perceptron_gradients {
-    const void* y; /* (N, widths[n]) */
-    void* x;       /* (N, widths[0]), or NULL: not wanted */
-    void* added;   /* where there is one */
+struct longspan_horizon_gradients {
+    const void* y; /* (B, H, widths[n - 1]); not read by longspan_horizon_learn */
+    void* summary;
+    void* future; /* or NULL: not wanted */
+    void *plan, *plan_bias, *shared, *shared_bias;
     void* weights[LONGSPAN_LAYERS];
-    void* biases[LONGSPAN_LAYERS]; /* NULL: not wanted */
+    void* biases[LONGSPAN_LAYERS]; /* as plan_bias and shared_bias NULL where there is none */
 };
 
+/* The pinball loss of quantiles y + anchor: max(q e, (q - 1) e) of e = target - anchor - y, mean over the
+ * levels and over the targets that are not NaN; 0 where none is. */
+struct longspan_pinball {
+    const void* target;    /* (B, H) */
+    const void* anchor;    /* (B, H) */
+    const void* levels;    /* q: (widths[n - 1]) */
+    void* loss;            /* one element */
+    void* anchor_gradient; /* (B, H), or NULL: not wanted */
+};
+
+enum { LONGSPAN_HORIZON_FORWARD = 0, LONGSPAN_HORIZON_BACKWARD = 1, LONGSPAN_HORIZON_LEARN = 2 };
+
 /* Bytes of the tape, which a forward call writes and a backward call reads, and of the work space. */
-LONGSPAN_API int32_t longspan_perceptron_sizes(const struct longspan_perceptron* problem, int32_t backward,
-                                               int64_t* tape, int64_t* work);
+LONGSPAN_API int32_t longspan_horizon_sizes(const struct longspan_horizon* problem, int32_t call,
+                                            int64_t* tape, int64_t* work);
 
-/* y is (N, widths[n]). */
-LONGSPAN_API int32_t longspan_perceptron_forward(const struct longspan_perceptron* problem, void* y);
+/* y is (B, H, widths[n - 1]). */
+LONGSPAN_API int32_t longspan_horizon_forward(const struct longspan_horizon* problem, void* y);
 
-LONGSPAN_API int32_t longspan_perceptron_backward(const struct longspan_perceptron* problem,
-                                                  const struct longspan_perceptron_gradients* gradients);
+LONGSPAN_API int32_t longspan_horizon_backward(const struct longspan_horizon* problem,
+                                               const struct longspan_horizon_gradients* gradients);
+
+/* The loss and its gradients at once; needs no tape. */
+LONGSPAN_API int32_t longspan_horizon_learn(const struct longspan_horizon* problem,
+                                            const struct longspan_pinball* loss,
+                                            const struct longspan_horizon_gradients* gradients);
 
 /* Version of this interface: LONGSPAN_ABI. */
 LONGSPAN_API int32_t longspan_abi(void);

@@ -16,7 +16,7 @@ from longspan.kernels.native_library import NativeError, library
 from longspan.kernels.native_stack import run_operators
 from longspan.kernels.plan import Arguments, Plan, Result
 
-__all__ = ["run", "say_absence", "supports"]
+__all__ = ["absence", "run", "say_absence", "supports"]
 
 _LOG = logging.getLogger("longspan")
 
@@ -36,6 +36,11 @@ _ABSENT = _absent()
 @cache
 def _say_once(reason: str) -> None:
     _LOG.warning("%s; until then layers run on other kernels, which are slower", reason)
+
+
+def absence() -> str | None:
+    """Why there is no engine; None where there is one."""
+    return _ABSENT
 
 
 def say_absence(plan: Plan) -> None:

@@ -31,9 +31,10 @@ __all__ = [
     "TYPES",
     "WEIGHTS",
     "Gradients",
+    "Horizon",
+    "HorizonGradients",
     "NativeError",
-    "PerceptronGradients",
-    "PerceptronProblem",
+    "Pinball",
     "Problem",
     "Results",
     "Running",
@@ -43,7 +44,7 @@ __all__ = [
     "running",
 ]
 
-ABI = 5
+ABI = 6
 KEEP_NOTHING, KEEP_ALL, KEEP_STATES = 0, 1, 2  # enum longspan_keep
 WEIGHTS = (
     "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_ch",
@@ -140,21 +141,18 @@ class Gradients(Structure):
     )
 
 
-LAYERS = 4  # of a perceptron, at most
-TYPES = {torch.float32: 0, torch.float64: 1}  # enum longspan_type
+TYPES = {torch.float32: 0, torch.float64: 1}
+LAYERS = 4  # of a horizon, at most
 
 
-class PerceptronProblem(Structure):
-    """``struct longspan_perceptron``."""
+class Horizon(Structure):
+    """``struct longspan_horizon``."""
 
     _fields_ = (
         *((name, c_int32) for name in ("type", "threads", "isa", "layers")),
-        ("rows", c_int64),
-        ("group", c_int64),
-        ("widths", c_int64 * (LAYERS + 1)),
-        ("x", c_void_p),
-        ("x_row", c_int64),
-        ("added", c_void_p),
+        *((name, c_int64) for name in ("batch", "steps", "summary_width", "codes", "known")),
+        ("widths", c_int64 * LAYERS),
+        *((name, c_void_p) for name in ("summary", "future", "plan", "plan_bias", "shared", "shared_bias")),
         ("weights", c_void_p * LAYERS),
         ("biases", c_void_p * LAYERS),
         ("tape", c_void_p),
@@ -164,16 +162,23 @@ class PerceptronProblem(Structure):
     )
 
 
-class PerceptronGradients(Structure):
-    """``struct longspan_perceptron_gradients``."""
+class HorizonGradients(Structure):
+    """``struct longspan_horizon_gradients``."""
 
     _fields_ = (
-        ("y", c_void_p),
-        ("x", c_void_p),
-        ("added", c_void_p),
+        *(
+            (name, c_void_p)
+            for name in ("y", "summary", "future", "plan", "plan_bias", "shared", "shared_bias")
+        ),
         ("weights", c_void_p * LAYERS),
         ("biases", c_void_p * LAYERS),
     )
+
+
+class Pinball(Structure):
+    """``struct longspan_pinball``."""
+
+    _fields_ = tuple((name, c_void_p) for name in ("target", "anchor", "levels", "loss", "anchor_gradient"))
 
 
 def _path() -> Path:
@@ -194,9 +199,10 @@ def _declare(loaded: ctypes.CDLL) -> None:
         ("longspan_sizes", (POINTER(Problem), c_int32, sizes, sizes)),
         ("longspan_forward", (POINTER(Problem), POINTER(Results))),
         ("longspan_backward", (POINTER(Problem), POINTER(Gradients))),
-        ("longspan_perceptron_sizes", (POINTER(PerceptronProblem), c_int32, sizes, sizes)),
-        ("longspan_perceptron_forward", (POINTER(PerceptronProblem), c_void_p)),
-        ("longspan_perceptron_backward", (POINTER(PerceptronProblem), POINTER(PerceptronGradients))),
+        ("longspan_horizon_sizes", (POINTER(Horizon), c_int32, sizes, sizes)),
+        ("longspan_horizon_forward", (POINTER(Horizon), c_void_p)),
+        ("longspan_horizon_backward", (POINTER(Horizon), POINTER(HorizonGradients))),
+        ("longspan_horizon_learn", (POINTER(Horizon), POINTER(Pinball), POINTER(HorizonGradients))),
         ("longspan_activation", (c_int32, c_int32, c_int32, c_int64, c_void_p, c_void_p)),
     ):
         function = getattr(loaded, name)

@@ -15,10 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from longspan.kernels.perceptron import Layer, perceptron
+from longspan.kernels import horizon
+from longspan.kernels.horizon import Layer, Net
 from longspan.models.features import Inputs
 from longspan.nn.encoders import Encoder
-from longspan.nn.heads import Head
+from longspan.nn.heads import Head, QuantileHead
 
 __all__ = ["DirectForecaster", "Forecast", "Forecaster", "StepForecaster", "mean_loss"]
 
@@ -46,6 +47,12 @@ class Forecaster(nn.Module):
     def forward(self, inputs: Inputs) -> Tensor:
         """Parameters (B, H, head.size) of the distribution of each step of the horizon."""
         raise NotImplementedError(f"{type(self).__name__} must define forward(inputs)")
+
+    def loss(self, inputs: Inputs) -> Tensor:
+        """The loss of the head, mean over the known targets of the batch."""
+        target = torch.nan_to_num(inputs.target, nan=0.0)
+        losses = self.head.loss(self(inputs), target, inputs.scale)
+        return horizon.mean_over_known(losses, inputs.target)
 
     def forecast(self, inputs: Inputs, levels: Sequence[float], draws: np.random.Generator) -> Forecast:
         """Mean and quantiles of each step of the horizon."""
@@ -92,6 +99,10 @@ class DirectForecaster(Forecaster):
             nn.ReLU(),
             nn.Linear(hidden_size, head.size),
         )
+        # Held apart, since looking them up among modules takes a step of a small network too long.
+        second, third = cast(nn.Linear, self.decoder[2]), cast(nn.Linear, self.decoder[4])
+        self._linear = (self.plan, self.from_summary, self.from_step, second, third)
+        self._dropout = dropout
         self.shortcut = nn.Linear(shortcut, horizon) if shortcut else None
         if self.shortcut is not None:
             nn.init.zeros_(self.shortcut.weight)
@@ -99,22 +110,42 @@ class DirectForecaster(Forecaster):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Parameters (B, H, head.size)."""
-        summary = self.encoder.summary(inputs.steps)  # (B, W)
-        plan = self.plan(summary).unflatten(1, (self.horizon, _STEP_CODE))
-        parameters = self._decode(torch.cat([plan, inputs.future], dim=-1), self.from_summary(summary))
-        anchor = inputs.anchor
-        if self.shortcut is not None:
-            anchor = anchor + self.shortcut(inputs.window[:, -self.shortcut.in_features :])
-        return self.head.place(parameters, anchor)
+        parameters = self._decode(self.encoder.summary(inputs.steps), inputs.future)
+        return self.head.place(parameters, self._anchor(inputs))
 
-    def _decode(self, steps: Tensor, shared: Tensor) -> Tensor:
-        """Parameters (B, H, head.size) from what is of each step (B, H, ·) and of none (B, hidden)."""
-        _, dropout, second, _, third = self.decoder
-        if self.training and cast(nn.Dropout, dropout).p > 0:
-            return cast(Tensor, self.decoder(self.from_step(steps) + shared[:, None]))
-        linear = [cast(nn.Linear, each) for each in (self.from_step, second, third)]
-        layers = [Layer(each.weight, each.bias) for each in linear]
-        return perceptron(steps, layers, added=shared)
+    def loss(self, inputs: Inputs) -> Tensor:
+        """As that of every forecaster; where it is that of quantiles, with the decoder in one piece."""
+        if self._drops() or not isinstance(self.head, QuantileHead):
+            return super().loss(inputs)
+        summary = self.encoder.summary(inputs.steps)
+        return horizon.learn(
+            summary,
+            inputs.future,
+            self._net(),
+            self._anchor(inputs),
+            inputs.target,
+            self.head.levels_like(summary),
+        )
+
+    def _anchor(self, inputs: Inputs) -> Tensor:
+        if self.shortcut is None:
+            return inputs.anchor
+        return inputs.anchor + cast(Tensor, self.shortcut(inputs.window[:, -self.shortcut.in_features :]))
+
+    def _decode(self, summary: Tensor, future: Tensor) -> Tensor:
+        """Parameters (B, H, head.size) from a summary (B, W) and what is known of each step (B, H, ·)."""
+        if not self._drops():
+            return horizon.decode(summary, future, self._net())
+        plan = self.plan(summary).unflatten(1, (self.horizon, _STEP_CODE))
+        steps = self.from_step(torch.cat([plan, future], dim=-1))
+        return cast(Tensor, self.decoder(steps + self.from_summary(summary)[:, None]))
+
+    def _drops(self) -> bool:
+        return self.training and self._dropout > 0
+
+    def _net(self) -> Net:
+        plan, shared, *layers = [Layer(linear.weight, linear.bias) for linear in self._linear]
+        return Net(plan, shared, layers)
 
     def forecast(self, inputs: Inputs, levels: Sequence[float], draws: np.random.Generator) -> Forecast:  # noqa: ARG002
         """Mean and quantiles of each step of the horizon."""
@@ -183,10 +214,5 @@ class StepForecaster(Forecaster):
 
 
 def mean_loss(forecaster: nn.Module, inputs: Inputs) -> Tensor:
-    """The loss of a `Forecaster`'s head, mean over the known targets of the batch."""
-    head = cast(Forecaster, forecaster).head
-    known = ~torch.isnan(inputs.target)
-    target = torch.nan_to_num(inputs.target, nan=0.0)
-    losses = head.loss(forecaster(inputs), target, inputs.scale)
-    share = known / known.sum().clamp(min=1)
-    return torch.dot(losses.flatten(), share.flatten().to(losses.dtype))
+    """The loss of a `Forecaster`."""
+    return cast(Forecaster, forecaster).loss(inputs)

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from torch.nn import functional as F
 
 from longspan.core.checks import choice
 from longspan.core.errors import InputError
+from longspan.kernels.horizon import pinball
 from longspan.metrics.quantiles import mean_from_quantiles
 
 __all__ = [
@@ -73,37 +73,9 @@ class Head(nn.Module):
 
 
 @lru_cache(64)
-def _tilt(levels: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """2 q - 1 of every level; made once, since a step of a small network has no time for it."""
-    return torch.tensor([2 * level - 1 for level in levels], dtype=dtype, device=device)
-
-
-class _Pinball(torch.autograd.Function):
-    """(|e| + (2 q - 1) e) / 2, which is max(q e, (q - 1) e), of e = target - parameters: mean over levels.
-
-    With its derivative by hand: in a step of a small network, seven operators of autograd are not nothing.
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(parameters: Tensor, target: Tensor, tilt: Tensor) -> Tensor:
-        error = target[..., None] - parameters
-        return torch.addcmul(error.abs(), tilt, error).mean(-1).mul_(0.5)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:  # noqa: ARG004
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx: Any, d: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        parameters, target, tilt = ctx.saved_tensors
-        slope = (target[..., None] - parameters).sign_().add_(tilt)
-        d_error = slope * (d * (0.5 / tilt.numel()))[..., None]
-        return -d_error, d_error.sum(-1) if ctx.needs_input_grad[1] else None, None
-
-
-_pinball: Callable[..., Tensor] = _Pinball.apply
+def _levels(levels: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Made once, since a step of a small network has no time for it."""
+    return torch.tensor(levels, dtype=dtype, device=device)
 
 
 class QuantileHead(Head):
@@ -127,8 +99,11 @@ class QuantileHead(Head):
 
     def loss(self, parameters: Tensor, target: Tensor, scale: Tensor) -> Tensor:  # noqa: ARG002 - heads share one form
         """The pinball loss, mean over the levels."""
-        tilt = _tilt(self.levels, parameters.dtype, parameters.device)
-        return _pinball(parameters, target, tilt)
+        return pinball(parameters, target, self.levels_like(parameters))
+
+    def levels_like(self, other: Tensor) -> Tensor:
+        """The levels (size,), of the type and on the device of another tensor."""
+        return _levels(self.levels, other.dtype, other.device)
 
     def quantiles(self, parameters: Array, levels: Sequence[float], scale: Array) -> Array:  # noqa: ARG002
         """Read off the piecewise linear quantile function."""
