@@ -140,7 +140,7 @@ constexpr double meeting_us = 0.1;      // of a meeting at every step, and besid
 constexpr double crossings = 4.0;       // of a word from one thread to another
 constexpr std::chrono::milliseconds crossing_holds{100};
 constexpr Index unit_sharing_bytes = Index{1} << 21;  // weights that do not stay in a second-level cache
-constexpr Index unit_sharing_rows = 16;               // rows for which a thread reads them at full speed
+constexpr Index unit_sharing_rows = 8;                // rows for which a thread reads them at full speed
 constexpr Index far_bytes = Index{1} << 24;           // weights that every cache is too small for,
 constexpr Index far_rows = 256;                       // and rows that are worth reading all of them
 

@@ -24,6 +24,24 @@ struct Part {
     Share of(Index total) const { return share(total, number, parts); }
 };
 
+template <class T>
+LONGSPAN_INLINE void copy(const T* from, Index count, T* to) {
+    __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+// The same for a row of a few blocks, where a call of the library would take as long as the copy.
+template <class T>
+LONGSPAN_INLINE void copy_row(const T* from, Index count, T* to) {
+    Index k = 0;
+    for (; k + lanes<T> <= count; k += lanes<T>) store<T>(to + k, load<T>(from + k));
+    if (k < count) copy(from + k, count - k, to + k);
+}
+
+template <class T>
+LONGSPAN_INLINE void clear(T* to, Index count) {
+    __builtin_memset(to, 0, static_cast<std::size_t>(count) * sizeof(T));
+}
+
 // One block of columns, rounded.
 template <class T, class W>
 void pack_rounded(const T* from, Index units, Index depth, W* to, Index column, Index stride) {
@@ -55,19 +73,21 @@ void pack_rows(const T* matrix, Index gates, Index units, Index depth, W* out, S
     }
 }
 
-// Columns are the matrix's own columns, k is its rows: (rows, columns).
+// Columns are the matrix's own columns, k is its rows: (rows, columns). Panel by panel, so that a row is read
+// in one piece.
 template <class T>
 void pack_columns(const T* matrix, Index rows, Index columns, T* out, Share vectors) {
     const Packed<T> packed{out, rows, padded(columns) / block};
-    for (Index v = vectors.from; v < vectors.to; ++v) {
-        const Index here = columns - v * block < block ? columns - v * block : block;
-        T* to = out + (packed.at(v / 4, 0) - packed.data) + v % 4 * block;
-        const Index width = packed.width(v / 4);
+    for (Index v = vectors.from; v < vectors.to;) {
+        const Index panel = v / 4, end = 4 * panel + 4 < vectors.to ? 4 * panel + 4 : vectors.to;
+        const Index from = v * block, real = (end * block < columns ? end * block : columns) - from;
+        T* const to = out + (packed.at(panel, 0) - packed.data) + v % 4 * block;
+        const Index width = packed.width(panel), room = (end - v) * block;
         for (Index k = 0; k < rows; ++k) {
-            const T* from = matrix + k * columns + v * block;
-            for (Index lane = 0; lane < here; ++lane) to[k * width + lane] = from[lane];
-            for (Index lane = here; lane < block; ++lane) to[k * width + lane] = T(0);
+            copy_row(matrix + k * columns + from, real, to + k * width);
+            clear(to + k * width + real, room - real);
         }
+        v = end;
     }
 }
 
@@ -135,30 +155,12 @@ struct Place {
     }
 };
 
-template <class T>
-LONGSPAN_INLINE void copy(const T* from, Index count, T* to) {
-    __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
-}
-
-// The same for a row of a few blocks, where a call of the library would take as long as the copy.
-template <class T>
-LONGSPAN_INLINE void copy_row(const T* from, Index count, T* to) {
-    Index k = 0;
-    for (; k + lanes<T> <= count; k += lanes<T>) store<T>(to + k, load<T>(from + k));
-    if (k < count) copy(from + k, count - k, to + k);
-}
-
 inline constexpr Index rows_fetched = 4;
 
 template <class T>
 LONGSPAN_INLINE void fetch_row(const T* row, Index count) {
     const char* const bytes = reinterpret_cast<const char*>(row);
     for (Index at = 0; at < count * static_cast<Index>(sizeof(T)); at += line) __builtin_prefetch(bytes + at);
-}
-
-template <class T>
-LONGSPAN_INLINE void clear(T* to, Index count) {
-    __builtin_memset(to, 0, static_cast<std::size_t>(count) * sizeof(T));
 }
 
 // Mask of zoneout for one state: 1 where the old value is held.
