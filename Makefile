@@ -1,5 +1,6 @@
 # make demo    set up and run the demonstration        make test    set up and run the whole gate
-# make lint    ruff and mypy only                      make clean   remove what the above made, but not .venv
+# make lint    ruff and mypy only                      make docs    the documentation, to build/docs/index.html
+# make clean   remove what the above made, but not .venv
 #
 # TORCH_INDEX: another index for torch alone, for instance https://download.pytorch.org/whl/cpu (no CUDA, far smaller).
 
@@ -13,10 +14,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INPUTS := pyproject.toml constraints.txt $(wildcard native/CMakeLists.txt native/*.h native/*.cpp native/*/*.h)
 
-.PHONY: help demo test lint native-test clean
+.PHONY: help demo test lint native-test docs clean
 
 help:
-	@sed -n '1,4s/^# \{0,1\}//p' Makefile
+	@sed -n '1,5s/^# \{0,1\}//p' Makefile
 
 demo: $(VENV)/.installed-run
 	$(BIN)/longspan demo
@@ -34,6 +35,10 @@ native-test: $(VENV)/.installed-dev
 	$(BIN)/cmake -S native -B build/native > /dev/null
 	$(BIN)/cmake --build build/native -j 2 > /dev/null
 	$(BIN)/ctest --test-dir build/native --output-on-failure
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m sphinx -W -q -b html docs build/docs
+	@echo "Written to build/docs/index.html"
 
 clean:
 	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
