@@ -281,6 +281,15 @@ def test_a_panel_without_a_known_future_is_refused(panel_of) -> None:
         last_windows(panel_of(holed(0, 4, 0.0)), Design(context=12, horizon=5, step_size=2, future_size=1), 1)
 
 
+def test_options_of_an_encoder_stay_with_it() -> None:
+    design = Design(
+        context=12, horizon=5, step_size=2, future_size=1, encoder="lstm", encoder_options={"peephole": True}
+    )
+    same, other = design.around("lstm", 7), design.around("gru", design.hidden_size)
+    assert (same.encoder_options, same.hidden_size) == ({"peephole": True}, 7)
+    assert (other.encoder, other.encoder_options, other.hidden_size) == ("gru", {}, design.hidden_size)
+
+
 def test_it_is_trained_again_in_the_same_way(subject: ForecastSubject) -> None:
     with pytest.raises(InputError, match=r"against='rnn': the model does not say how it was trained"):
         subject.retrained("rnn", 0)

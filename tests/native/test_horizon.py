@@ -259,6 +259,30 @@ def test_a_loss_may_be_gone_back_twice_and_scaled() -> None:
     assert all(torch.equal(2.0 * one, two) for one, two in zip(once, twice, strict=True))
 
 
+def test_what_is_handed_out_is_the_caller_s() -> None:
+    case = small()
+    leaves = case.leaves()
+    loss = learn(case.summary, case.future, case.net, case.anchor, case.target, case.levels)
+    once = torch.autograd.grad(loss, leaves, retain_graph=True)
+    kept = [part.clone() for part in once]
+    for part in once:
+        part.zero_()
+    assert all(map(torch.equal, torch.autograd.grad(loss, leaves), kept))
+    with pytest.raises(RuntimeError, match="a second time"):
+        loss.backward()
+
+
+def test_a_loss_without_gradients_is_the_same() -> None:
+    case = Case(9, 24, [32, 16, 2, 32, 11], seed=3, dtype=torch.float32)
+    operands = (case.summary, case.future, case.net, case.anchor, case.target, case.levels)
+    tracked = learn(*operands)
+    with (
+        torch.no_grad(),
+        mock.patch.object(module, "_learn", side_effect=AssertionError("gradients were made")),
+    ):
+        torch.testing.assert_close(learn(*operands), tracked.detach())
+
+
 def test_weights_that_changed_on_the_way_are_refused() -> None:
     case = small()
     loss = learn(case.summary, case.future, case.net, case.anchor, case.target, case.levels)

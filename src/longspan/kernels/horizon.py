@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from longspan.core.errors import InputError
 from longspan.kernels.dispatch import forced
 from longspan.kernels.native import absence
-from longspan.kernels.native_direct import are_plain, intercepted
+from longspan.kernels.native_direct import are_plain, derive_again, intercepted
 from longspan.kernels.native_library import (
     LAYERS,
     TYPES,
@@ -109,19 +109,24 @@ def learn(
     Raises:
         InputError: shapes that do not fit each other.
     """
-    flat = net.flat()
-    if torch.compiler.is_compiling():
-        return _reference_loss(summary, future, anchor, target, levels, *flat)
-    _check(summary, future, flat)
     for name, part in (("anchor", anchor), ("target", target)):
         if part.shape != future.shape[:2]:
             raise InputError(
                 f"horizon: expected {name} of shape {tuple(future.shape[:2])}, got {tuple(part.shape)}"
             )
-    operands: tuple[Any, ...] = (summary, future, anchor, target, levels, *flat)
-    if target.requires_grad or levels.requires_grad or not _goes_native(operands):
-        return _reference_loss(*operands)
+    operands = (summary, future, anchor, target, levels, *net.flat())
+    if not _is_learned(operands):
+        return _loss(decode(summary, future, net), anchor, target, levels)
+    _check(summary, future, operands[5:])
     return _learn(*[None if part is None else part.contiguous() for part in operands])
+
+
+def _is_learned(operands: Sequence[Any]) -> bool:
+    """Whether loss and gradients come at once: where gradients are wanted, of what they are known for."""
+    if torch.compiler.is_compiling() or not _is_tracked(operands):
+        return False
+    _, _, _, target, levels, *_ = operands
+    return not target.requires_grad and not levels.requires_grad and _goes_native(operands)
 
 
 def pinball(quantiles: Tensor, target: Tensor, levels: Tensor) -> Tensor:
@@ -154,20 +159,19 @@ def mean_over_known(losses: Tensor, target: Tensor) -> Tensor:
     return torch.dot(losses.flatten(), share.flatten())
 
 
+def _loss(parameters: Tensor, anchor: Tensor, target: Tensor, levels: Tensor) -> Tensor:
+    losses = pinball(parameters + anchor[..., None], torch.nan_to_num(target, nan=0.0), levels)
+    return mean_over_known(losses, target)
+
+
 def _reference_loss(
-    summary: Tensor,
-    future: Tensor,
-    anchor: Tensor,
-    target: Tensor,
-    levels: Tensor,
-    *net: Tensor | None,
-) -> Tensor:
-    quantiles = reference(summary, future, Net.from_flat(net)) + anchor[..., None]
-    return mean_over_known(pinball(quantiles, torch.nan_to_num(target, nan=0.0), levels), target)
+    summary: Tensor, future: Tensor, anchor: Tensor, target: Tensor, levels: Tensor, *net: Tensor | None
+) -> tuple[Tensor]:
+    return (_loss(reference(summary, future, Net.from_flat(net)), anchor, target, levels),)
 
 
-def _reference_of(summary: Tensor, future: Tensor, *net: Tensor | None) -> Tensor:
-    return reference(summary, future, Net.from_flat(net))
+def _reference_of(summary: Tensor, future: Tensor, *net: Tensor | None) -> tuple[Tensor]:
+    return (reference(summary, future, Net.from_flat(net)),)
 
 
 def _check(summary: Tensor, future: Tensor, net: Sequence[Tensor | None]) -> None:
@@ -322,7 +326,7 @@ class _Decode(torch.autograd.Function):
         *parts, tape = ctx.saved_tensors
         needed = ctx.needs_input_grad
         if torch.is_grad_enabled() or intercepted():
-            return _derive_again(_reference_of, needed, parts, d_y)
+            return derive_again(_reference_of, parts, needed, [d_y])
         made, _alive = _problem(parts, _BACKWARD, tape)
         into, found = _gradients(parts, wants_future=needed[1])
         d_y = d_y.resolve_neg().contiguous()
@@ -358,28 +362,12 @@ class _Learn(torch.autograd.Function):
     def backward(ctx: Any, d_loss: Tensor) -> Any:
         needed, operands = ctx.needs_input_grad, ctx.saved_tensors  # changed in between: torch refuses them
         if torch.is_grad_enabled() or intercepted():
-            return _derive_again(_reference_loss, needed, operands, d_loss)
+            return derive_again(_reference_loss, operands, needed, [d_loss])
         found = [part if need else None for part, need in zip(ctx.found, needed, strict=True)]
-        if d_loss.item() == 1.0:
-            return tuple(found)
-        return tuple(None if part is None else part * d_loss for part in found)
-
-
-def _derive_again(
-    function: Callable[..., Tensor], needed: Sequence[bool], parts: Sequence[Tensor | None], d_y: Tensor
-) -> tuple[Tensor | None, ...]:
-    """Gradients that can be differentiated again, through the operators of torch that ``function`` calls."""
-    with torch.enable_grad():
-        own = [
-            part if part is None or not need else part.view_as(part)
-            for part, need in zip(parts, needed, strict=True)
-        ]
-        y = function(*own)
-    asked = [part for part, need in zip(own, needed, strict=True) if need and part is not None]
-    found = iter(torch.autograd.grad(y, asked, d_y, create_graph=torch.is_grad_enabled(), allow_unused=True))
-    return tuple(
-        next(found) if need and part is not None else None for part, need in zip(own, needed, strict=True)
-    )
+        if d_loss.item() != 1.0 or torch._C._autograd._get_current_graph_task_keep_graph():
+            return tuple(None if part is None else part * d_loss for part in found)
+        ctx.found = None  # handed out, and nobody can ask again
+        return tuple(found)
 
 
 _decode: Callable[..., Tensor] = _Decode.apply

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -24,7 +25,7 @@ from longspan.kernels.native_library import KEEP_NOTHING, Gradients, Results, ch
 from longspan.kernels.native_stack import run_operators
 from longspan.kernels.plan import Arguments, Plan, Result
 
-__all__ = ["are_plain", "goes_direct", "intercepted", "run_direct"]
+__all__ = ["are_plain", "derive_again", "goes_direct", "intercepted", "run_direct"]
 
 _PLAIN = (Tensor, torch.nn.Parameter)
 
@@ -240,7 +241,8 @@ class _Stack(torch.autograd.Function):
         args = _arguments(ctx.plan, floating, _Others(*others))
         needed = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled() or intercepted():
-            return (None, None, *_derive_again(ctx.plan, floating, _Others(*others), needed, given))
+            again = partial(_operators, ctx.plan, _Others(*others))
+            return (None, None, *derive_again(again, floating, needed, given))
         call = Call(ctx.plan, args)
         states = len(call.state)
         given = tuple(None if part is None else part.resolve_neg() for part in given)
@@ -256,32 +258,47 @@ class _Stack(torch.autograd.Function):
         return (None, None, *(part if need else None for part, need in zip(every, needed, strict=True)))
 
 
-def _derive_again(
-    plan: Plan,
-    floating: Sequence[Tensor],
-    others: _Others,
+def _operators(plan: Plan, others: _Others, *floating: Tensor) -> tuple[Tensor, ...]:
+    """The results of the call, masks and all, by the operators."""
+    found = run_operators(plan, _arguments(plan, floating, others))
+    return (found.y, *found.state, *(found.record[name] for name in plan.record))
+
+
+def derive_again(
+    function: Callable[..., Sequence[Tensor]],
+    operands: Sequence[Tensor | None],
     needed: Sequence[bool],
     given: Sequence[Tensor | None],
-) -> list[Tensor | None]:
-    """Gradients that can be differentiated again: the call is repeated on the operators, masks and all.
+) -> tuple[Tensor | None, ...]:
+    """Gradients that can be differentiated again: the call is repeated by operators of torch.
 
     On other names for the operands, since one of them may have come out of another.
+
+    Args:
+        function: gives the results of the call from its operands.
+        operands: of the call.
+        needed: of which operands a gradient is wanted.
+        given: gradients of the results; None stands for zeros.
     """
     with torch.enable_grad():
-        floating = [
-            part.view_as(part) if need else part.detach() for part, need in zip(floating, needed, strict=True)
+        own = [
+            part if part is None else part.view_as(part) if need else part.detach()
+            for part, need in zip(operands, needed, strict=True)
         ]
-        found = run_operators(plan, _arguments(plan, floating, others))
-    again = torch.is_grad_enabled()
-    every = (found.y, *found.state, *(found.record[name] for name in plan.record))
-    pairs = [(out, d) for out, d in zip(every, given, strict=True) if d is not None]
-    asked = [part for part, need in zip(floating, needed, strict=True) if need]
+        results = function(*own)
+    pairs = [(out, d) for out, d in zip(results, given, strict=True) if d is not None]
+    wanted = [need and part is not None for part, need in zip(own, needed, strict=True)]
+    asked = [part for part, want in zip(own, wanted, strict=True) if want and part is not None]
     gradients: Iterator[Tensor | None] = iter(
         torch.autograd.grad(
-            [out for out, _ in pairs], asked, [d for _, d in pairs], create_graph=again, allow_unused=True
+            [out for out, _ in pairs],
+            asked,
+            [d for _, d in pairs],
+            create_graph=torch.is_grad_enabled(),
+            allow_unused=True,
         )
     )
-    return [next(gradients) if need else None for need in needed]
+    return tuple(next(gradients) if want else None for want in wanted)
 
 
 _apply: Callable[..., tuple[Tensor, ...]] = _Stack.apply

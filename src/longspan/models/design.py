@@ -56,6 +56,13 @@ class Design(BaseModel):
         centred = build_head(self.head, self.levels).centred
         return WindowFeatures(self.context, self.horizon, self.seasons, self.anchor, centred, self.shortcut)
 
+    def around(self, encoder: str, hidden_size: int) -> Design:
+        """The same design around another encoder; options are those of an encoder and stay with their own."""
+        options = dict(self.encoder_options) if encoder == self.encoder else {}
+        return self.model_copy(
+            update={"encoder": encoder, "hidden_size": hidden_size, "encoder_options": options}
+        )
+
 
 def build_forecaster(design: Design) -> Forecaster:
     """The network of a design, freshly initialised by torch's generator.

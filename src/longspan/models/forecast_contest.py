@@ -35,7 +35,7 @@ from longspan.models.contest import (
     Units,
     pace_of,
 )
-from longspan.models.design import Design, build_forecaster
+from longspan.models.design import build_forecaster
 from longspan.models.fitting import Preparation, Recipe, fit_forecaster, prepare
 from longspan.models.forecast_split import before_test, windows_in_test
 from longspan.models.forecasting import forecast_all
@@ -117,7 +117,7 @@ class ForecastContest:
     def contestant(self, encoder: str, width: int) -> Contestant:
         """The encoder with this width; nothing is allocated."""
         with torch.device("meta"):
-            network = build_forecaster(self._design(encoder, width))
+            network = build_forecaster(self.ready.design.around(encoder, width))
         own = sum(each.numel() for each in _encoder(network).parameters())
         return Contestant(encoder, width, sum(each.numel() for each in network.parameters()), own)
 
@@ -128,7 +128,7 @@ class ForecastContest:
             TrainingError, Interrupted: as `train`.
         """
         contestant = job.contestant
-        design = self._design(contestant.encoder, contestant.width)
+        design = self.ready.design.around(contestant.encoder, contestant.width)
         ready = replace(self.ready, design=design, training=self._recent(job.share))
         forecaster, history = fit_forecaster(ready, self.recipe, job.seed, job.budget, keeper, progress)
         began = time.monotonic()
@@ -235,13 +235,6 @@ class ForecastContest:
         """(n,) what absolute errors are divided by; all 1 where no series has a scale."""
         scale = self._scale
         return np.ones(len(scale)) if np.isnan(scale).all() else scale
-
-    def _design(self, encoder: str, width: int) -> Design:
-        own = self.ready.design
-        options = own.encoder_options if encoder == own.encoder else {}
-        return own.model_copy(
-            update={"encoder": encoder, "hidden_size": width, "encoder_options": dict(options)}
-        )
 
     def _recent(self, share: float) -> Windows:
         """The most recent share of the training windows of every series, one of each at least."""

@@ -351,7 +351,7 @@ class ForecastSubject:
                 f"against={encoder!r}: the model does not say how it was trained (it was made by an earlier "
                 "version). Fit it again"
             )
-        design = self.design.model_copy(update={"encoder": encoder, "encoder_options": {}})
+        design = self.design.around(encoder, self.design.hidden_size)
         features, validation = design.features, self.training.validation
         training = training_part(self.panel, features, validation)
         held, numbers = held_out(self.panel, features, validation)
