@@ -1,10 +1,10 @@
-// All steps of a horizon from one summary of the past, their pinball loss, and the derivatives.
+// All steps of a horizon from one summary of the past, and the derivatives; the loss is in pinball.h.
 //
 // As everywhere, a sum is one chain: what stands before the terms, then the terms in the order of k; and a
 // sum over rows goes part by part and block by block, whoever adds it up.
 #pragma once
 
-#include "horizon_layout.h"
+#include "pinball.h"
 #include "sums.h"
 
 namespace longspan::LONGSPAN_ISA {
@@ -39,7 +39,7 @@ class Horizon {
         pack_out(p_.shared, l_.width[1], l_.summary, l_.shared_out);
         for (Index k = 0; k < l_.layers; ++k)
             pack_out(p_.weights[k], l_.width[k + 1], l_.width[k], l_.weights_out[k]);
-        if (call_.loss != nullptr && part_.number == 0) pack_levels();
+        if (call_.loss != nullptr && part_.number == 0) pinball().pack_levels();
         const Share mine = part_.of(l_.parts);
         clear(work_ + l_.sums + mine.from * l_.sums_size, (mine.to - mine.from) * l_.sums_size);
     }
@@ -71,12 +71,14 @@ class Horizon {
     }
 
     void learn() const {
-        const T share = share_of_known();
+        const PinballRows<T> loss = pinball();
+        const T share = loss.share_of_known();
         each_piece([&](Share sequences, Index part) {
             read(sequences);
             each_block(sequences, part, [&](const Block& rows) {
                 advance(rows, sequences.from);
-                for (Index r = 0; r < rows.count; ++r) lose(rows.first + r, part, share, result(r));
+                for (Index r = 0; r < rows.count; ++r)
+                    loss.lose(rows.first + r, share, result(r), sums_of(part) + l_.sum_loss);
                 retreat(rows);
             });
             derive_summaries(sequences);
@@ -129,6 +131,10 @@ class Horizon {
     Packed<T> packed_at(Index at, Index depth, Index columns) const {
         return {work_ + at, depth, padded(columns) / block};
     }
+    T* sums_of(Index part) const { return work_ + l_.sums + part * l_.sums_size; }
+    PinballRows<T> pinball() const {
+        return {*call_.loss, l_.batch * l_.steps, outputs(), work_ + l_.tilts, work_ + l_.level_weights};
+    }
     static Stack stack_of(Index units) { return {1, units, padded(units), {0, 0, 0, 0}}; }
 
     void pack_in(const void* matrix, const void* bias, Index units, Index depth, Index to,
@@ -141,17 +147,6 @@ class Horizon {
     void pack_out(const void* matrix, Index units, Index depth, Index to) const {
         pack_columns<T>(static_cast<const T*>(matrix), units, depth, work_ + to,
                         part_.of(padded(depth) / block));
-    }
-
-    // |e| + (2 q - 1) e is twice the loss at the level q; the mean over the levels counts none that is
-    // padding.
-    void pack_levels() const {
-        const T* const levels = static_cast<const T*>(call_.loss->levels);
-        for (Index q = 0; q < l_.wide[l_.layers]; ++q) {
-            const bool real = q < outputs();
-            work_[l_.tilts + q] = real ? T(2) * levels[q] - T(1) : T(0);
-            work_[l_.level_weights + q] = real ? T(0.5) / static_cast<T>(outputs()) : T(0);
-        }
     }
 
     // Calls act(sequences, part of the sums) for this thread's pieces.
@@ -229,35 +224,6 @@ class Horizon {
         }
     }
 
-    T share_of_known() const {
-        const T* const target = static_cast<const T*>(call_.loss->target);
-        Index known = 0;
-        for (Index row = 0; row < l_.batch * l_.steps; ++row) known += target[row] == target[row];
-        return known > 0 ? T(1) / static_cast<T>(known) : T(0);
-    }
-
-    // Of one row: adds its loss to the part's, and puts the gradient in the place of the result.
-    void lose(Index row, Index part, T share, T* y) const {
-        const longspan_pinball& loss = *call_.loss;
-        const T target = static_cast<const T*>(loss.target)[row];
-        const T anchor = static_cast<const T*>(loss.anchor)[row];
-        T* const d_anchor = static_cast<T*>(loss.anchor_gradient);
-        if (d_anchor != nullptr) d_anchor[row] = T(0);
-        if (target != target) return clear(y, l_.wide[l_.layers]);
-        T* const sum = work_ + l_.sums + part * l_.sums_size + l_.sum_loss;
-        each_vector<T>(l_.wide[l_.layers], [&](Index q) LONGSPAN_BODY {
-            const Vec<T> none = splat<T>(0), one = splat<T>(1), tilt = load<T>(work_ + l_.tilts + q);
-            const Vec<T> weight = load<T>(work_ + l_.level_weights + q) * splat<T>(share);
-            const Vec<T> error = splat<T>(target) - (load<T>(y + q) + splat<T>(anchor));
-            // Neither above nor below is 0, or no number.
-            const Vec<T> sign = error > none ? one : (error < none ? -one : error - error);
-            T* const to = sum + q % block;
-            store<T>(to, load<T>(to) + weight * (absolute<T>(error) + tilt * error));
-            store<T>(y + q, -(weight * (sign + tilt)));
-        });
-        for (Index q = 0; d_anchor != nullptr && q < outputs(); ++q) d_anchor[row] += y[q];
-    }
-
     // From the gradients of a block's results to those of what its first layer read.
     void retreat(const Block& rows) const {
         for (Index k = l_.layers - 1; k >= 0; --k) {
@@ -277,7 +243,7 @@ class Horizon {
 
     void sum_up(Index k, const Block& rows, const T* const* d) const {
         const Stack stack = stack_of(l_.width[k + 1]);
-        T* const total = work_ + l_.sums + rows.part * l_.sums_size;
+        T* const total = sums_of(rows.part);
         const T* in[together_rows];
         for (Index r = 0; r < rows.count; ++r) in[r] = input(k, rows.first + r);
         for (Index panel = 0; panel < panels_of(stack.width); ++panel)
