@@ -66,6 +66,19 @@ def test_updates_are_those_of_torch_s_optimiser(name: str, decay: float, lies: s
         torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_what_has_no_gradient_is_left_alone(name: str) -> None:
+    module = nn.ModuleList([nn.Linear(4, 3), nn.Linear(2, 2)])
+    module[0].weight.data = module[0].weight.data.t().contiguous().t()  # so that each lies apart
+    flat = Flat(module)
+    updates = Updates(flat, Settings(optimizer=name, weight_decay=0.1))
+    before = copy.deepcopy(module.state_dict())
+    module[0](torch.ones(1, 4)).sum().backward()
+    updates.step(RATE)
+    moved = {key: not torch.equal(value, before[key]) for key, value in module.state_dict().items()}
+    assert moved == {"0.weight": True, "0.bias": True, "1.weight": False, "1.bias": False}
+
+
 def test_updates_of_another_network_are_refused() -> None:
     settings = Settings()
     several = nn.Linear(4, 3)

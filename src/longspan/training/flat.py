@@ -38,11 +38,12 @@ class Flat:
         self.laid = all(_can_be_laid(p) for p in trained)
         self._members = _by_kind(trained) if self.laid else [[p] for p in trained]
         self.parameters = [_lay(members) if self.laid else members[0] for members in self._members]
-        self.decayed = [p for p in trained if p.ndim >= 2]
-        if self.laid:
-            pairs = zip(self.parameters, self._members, strict=True)
-            parts = [_first(whole, sum(_room(p) for p in members if p.ndim >= 2)) for whole, members in pairs]
-            self.decayed = [part for part in parts if part.numel() > 0]
+        self.decayed = self._first_parts() if self.laid else [p for p in trained if p.ndim >= 2]
+
+    def _first_parts(self) -> list[nn.Parameter]:
+        """Of what is laid end to end those parts that hold the matrices."""
+        sizes = [sum(_room(p) for p in members if p.ndim >= 2) for members in self._members]
+        return [_first(whole, size) for whole, size in zip(self.parameters, sizes, strict=True) if size]
 
     def gradient_norm(self) -> Tensor:
         """Of all gradients together."""

@@ -41,19 +41,24 @@ class Updates:
 
     def step(self, rate: float) -> None:
         """One update from the gradients at this learning rate."""
-        if self._decay > 0 and self._flat.decayed:
+        if self._decay > 0:
             self._apply_decay(rate)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.step()
 
     def _apply_decay(self, rate: float) -> None:
-        decayed = self._flat.decayed
+        weights, gradients = [], []
+        for p in self._flat.decayed:
+            if p.grad is not None:  # like torch's, which leave alone what has no gradient
+                weights.append(p.detach())
+                gradients.append(p.grad)
+        if not weights:
+            return
         if self._decoupled:
-            torch._foreach_mul_([p.detach() for p in decayed], 1.0 - rate * self._decay)
+            torch._foreach_mul_(weights, 1.0 - rate * self._decay)
         else:
-            pairs = [(p.grad, p.detach()) for p in decayed if p.grad is not None]
-            torch._foreach_add_([d for d, _ in pairs], [w for _, w in pairs], alpha=self._decay)
+            torch._foreach_add_(gradients, weights, alpha=self._decay)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
