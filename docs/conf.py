@@ -13,17 +13,13 @@ from longspan.cli.app import build
 project, author, release = "longspan", "the founders of longspan", __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme, html_title = "furo", f"longspan {__version__}"
-exclude_patterns = ["README.md"]
 # Links into the sources are for readers of the repository; a test follows all of them.
 suppress_warnings = ["myst.xref_missing"]
 
-myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
-autodoc_type_aliases = {
-    name: name for name in ("ArrayLike", "NDArray", "Array", "Index", "Mask", "Key", "Kernel")
-}
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "NDArray", "Array", "Index", "Mask")}
 autodoc_default_options = {"members": True, "exclude-members": "__new__"}
 napoleon_use_ivar = True
 

@@ -48,6 +48,7 @@ bool run_together(C& call, void (*job)(const C&, int, int), int shares) {
         const C* call;
         void (*run)(const C&, int, int);
     } whole{&call, job};
+    if (shares < 2) return false;
     call.barrier = &Pool::global().barrier();
     call.wait = [](void* at, int thread) { static_cast<Barrier*>(at)->meet(thread); };
     const auto share_of_job = [](void* context, int share, int of) {
@@ -55,7 +56,7 @@ bool run_together(C& call, void (*job)(const C&, int, int), int shares) {
         const Job& mine = *static_cast<const Job*>(context);
         mine.run(*mine.call, share, of);
     };
-    if (shares > 1 && Pool::global().run_together(shares, share_of_job, &whole)) return true;
+    if (Pool::global().run_together(shares, share_of_job, &whole)) return true;
     call.wait = nullptr;
     return false;
 }

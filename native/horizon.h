@@ -41,7 +41,7 @@ class Horizon {
             pack_out(p_.weights[k], l_.width[k + 1], l_.width[k], l_.weights_out[k]);
         if (call_.loss != nullptr && part_.number == 0) pinball().pack_levels();
         const Share mine = part_.of(l_.parts);
-        clear(work_ + l_.sums + mine.from * l_.sums_size, (mine.to - mine.from) * l_.sums_size);
+        clear(sums_of(mine.from), (mine.to - mine.from) * l_.sums_size);
     }
 
     void forward() const {
@@ -87,9 +87,9 @@ class Horizon {
 
     // What is left when all threads have their sums and rows of gradients.
     void add_up_own() const {
-        add_up<T>(work_ + l_.sums, l_.parts, l_.sums_size, part_.parts, part_.number, {0, 1});
+        add_up<T>(sums_of(0), l_.parts, l_.sums_size, part_.parts, part_.number, {0, 1});
     }
-    void add_up_rest() const { add_up<T>(work_ + l_.sums, l_.parts, l_.sums_size, part_.parts, -1, part_); }
+    void add_up_rest() const { add_up<T>(sums_of(0), l_.parts, l_.sums_size, part_.parts, -1, part_); }
 
     void sum_up_summaries() const {
         const longspan_horizon_gradients& to = *call_.gradients;
@@ -98,7 +98,7 @@ class Horizon {
     }
 
     void write() const {
-        const T* const total = work_ + l_.sums;
+        const T* const total = sums_of(0);
         for (Index k = 0; k < l_.layers; ++k) {
             const Stack stack = stack_of(l_.width[k + 1]);
             write_panels<T>(stack, part_.of(panels_of(stack.width)), l_.width[k], total + l_.sum_weights[k],

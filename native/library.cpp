@@ -210,7 +210,7 @@ Sharing sharing_of(const Call& call) {
 // All threads at the same time, since they meet; one alone where others have the pool.
 void run(Call& call, Run job) {
     const auto [shares, by_units] = sharing_of(call);
-    call.by_units = by_units && shares > 1;
+    call.by_units = by_units;
     if (run_together(call, job, shares)) return;
     call.by_units = false;
     run_alone(call, job);

@@ -17,6 +17,7 @@ from torch import Tensor
 from longspan.kernels import native, native_call
 from longspan.kernels.native_library import library
 from longspan.kernels.native_stack import run_operators
+from longspan.kernels.plan import Arguments, Plan
 from longspan.nn import LSTM
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -156,6 +157,21 @@ def test_threads_and_builds_change_no_bit_of_a_gradient(size: Sizes, threads: in
             assert_same_bits(outputs_and_gradients(native.run, case), want)
 
 
+def _with_lengths(plan: Plan, args: Arguments, batch: int, longest: int, seed: int) -> tuple[Plan, Arguments]:
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(0, longest + 1, (batch,), generator=generator)
+    return plan._replace(ragged=True), args._replace(lengths=lengths)
+
+
+def _assert_same_gradients(plan: Plan, args: Arguments, threads: int, *, recompute: bool) -> None:
+    """On several threads, made again or not, as on one."""
+    with engine():
+        want = outputs_and_gradients(native.run, Problem(plan, args, _cotangents))
+    with engine(threads):
+        again = Problem(plan._replace(recompute=recompute), args, _cotangents)
+        assert_same_bits(outputs_and_gradients(native.run, again), want)
+
+
 @settings(max_examples=25)
 @given(sizes(), st.sampled_from((12, 16, 24, 40, 64, 96)), st.integers(2, 4), st.booleans(), st.booleans())
 def test_groups_of_sequences_are_summed_up_alike_by_any_number_of_threads(
@@ -164,14 +180,8 @@ def test_groups_of_sequences_are_summed_up_alike_by_any_number_of_threads(
     """Batches that fall into two, four and eight groups, which whole threads take; over several chunks."""
     plan, args = problem(size._replace(batch=batch, steps=6 * size.steps, hidden=max(size.hidden, 24)))
     if ragged:
-        generator = torch.Generator().manual_seed(size.seed)
-        lengths = torch.randint(0, args.x.shape[0] + 1, (batch,), generator=generator)
-        plan, args = plan._replace(ragged=True), args._replace(lengths=lengths)
-    with engine():
-        want = outputs_and_gradients(native.run, Problem(plan, args, _cotangents))
-    with engine(threads):
-        again = Problem(plan._replace(recompute=recompute), args, _cotangents)
-        assert_same_bits(outputs_and_gradients(native.run, again), want)
+        plan, args = _with_lengths(plan, args, batch, args.x.shape[0], size.seed)
+    _assert_same_gradients(plan, args, threads, recompute=recompute)
 
 
 @settings(max_examples=25)
@@ -197,14 +207,8 @@ def test_to_recompute_changes_no_bit_of_a_gradient(size: Sizes, threads: int, ra
     """Over several chunks of the backward pass, the last one cut short."""
     plan, args = problem(size._replace(hidden=max(size.hidden, 48), steps=20 * size.steps))
     if ragged:
-        generator = torch.Generator().manual_seed(size.seed)
-        lengths = torch.randint(0, size.steps + 1, (size.batch,), generator=generator)
-        plan, args = plan._replace(ragged=True), args._replace(lengths=lengths)
-    with engine():
-        want = outputs_and_gradients(native.run, Problem(plan, args, _cotangents))
-    with engine(threads):
-        again = Problem(plan._replace(recompute=True), args, _cotangents)
-        assert_same_bits(outputs_and_gradients(native.run, again), want)
+        plan, args = _with_lengths(plan, args, size.batch, size.steps, size.seed)
+    _assert_same_gradients(plan, args, threads, recompute=True)
 
 
 @settings(max_examples=10)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from longspan.core.errors import InputError
 from longspan.kernels.dispatch import forced
 from longspan.kernels.native import absence
+from longspan.kernels.native_call import CallFacts
 from longspan.kernels.native_direct import are_plain, derive_again, intercepted
 from longspan.kernels.native_library import (
     LAYERS,
@@ -191,26 +192,22 @@ def _check_shapes(
             "horizon: expected a summary of shape (B, W) and a future of shape (B, H, Y), got "
             f"{summary} and {future}"
         )
-    weights, biases = net[::2], net[1::2]
+    weights, biases = cast(tuple[tuple[int, ...], ...], net[::2]), net[1::2]
     if not 3 <= len(weights) <= LAYERS + 2:
         raise InputError(f"horizon: expected 1 to {LAYERS} layers, got {len(weights) - 2}")
     steps, width = future[1], summary[1]
-    gives = [0 if weight is None else weight[0] for weight in weights]
-    codes = (0 if weights[2] is None else weights[2][-1]) - future[2]
+    gives = [weight[0] for weight in weights]
+    codes = weights[2][-1] - future[2]
     reads = [width, width, codes + future[2], *gives[2:-1]]
     gives[:2] = steps * codes, gives[2]
     names = ("plan", "shared", *(f"layer {number}" for number in range(len(weights) - 2)))
     for name, weight, bias, into, out in zip(names, weights, biases, reads, gives, strict=True):
         if weight != (out, into):
             raise InputError(
-                f"horizon: expected the weight of {name} to be ({out}, {into}), got {_tuple(weight)}"
+                f"horizon: expected the weight of {name} to be ({out}, {into}), got {tuple(weight)}"
             )
         if bias is not None and bias != (out,):
-            raise InputError(f"horizon: expected the bias of {name} to be ({out},), got {_tuple(bias)}")
-
-
-def _tuple(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    return None if shape is None else tuple(shape)
+            raise InputError(f"horizon: expected the bias of {name} to be ({out},), got {tuple(bias)}")
 
 
 def _goes_native(parts: Sequence[Tensor | None]) -> bool:
@@ -230,14 +227,6 @@ def _is_tracked(parts: Sequence[Tensor | None]) -> bool:
     return torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in parts)
 
 
-class _Facts(NamedTuple):
-    """What is the same in every call of these sizes: a problem without addresses, elements of the buffers."""
-
-    problem: bytes
-    tape: int
-    work: int
-
-
 @lru_cache(1024)
 def _facts(
     dtype: torch.dtype,
@@ -246,7 +235,7 @@ def _facts(
     widths: tuple[int, ...],
     how: Any,
     call: int,
-) -> _Facts:
+) -> CallFacts:
     batch, steps, summary, known = sizes
     problem = Horizon(
         type=TYPES[dtype], threads=how.threads, isa=how.isa, layers=len(widths), batch=batch, steps=steps,
@@ -257,7 +246,7 @@ def _facts(
     checked(
         library().longspan_horizon_sizes(ctypes.byref(problem), call, ctypes.byref(tape), ctypes.byref(work))
     )
-    return _Facts(bytes(problem), tape.value // dtype.itemsize, work.value // dtype.itemsize)
+    return CallFacts(bytes(problem), tape.value // dtype.itemsize, work.value // dtype.itemsize)
 
 
 def _problem(

@@ -24,16 +24,16 @@ from longspan.kernels.native_library import (
 )
 from longspan.kernels.plan import Arguments, Plan
 
-__all__ = ["Call", "SideFacts", "kept_by"]
+__all__ = ["Call", "CallFacts", "kept_by"]
 
 _SOME = 1  # an address that nobody reads
 
 
-class SideFacts(NamedTuple):
+class CallFacts(NamedTuple):
     """What is the same in every call of these sizes.
 
     Attributes:
-        problem: the bytes of a ``Problem`` without addresses.
+        problem: the bytes of a problem without addresses.
         tape, work: elements of the two buffers.
     """
 
@@ -56,7 +56,7 @@ def _side(
     how: Running,
     keep: int,
     backward: bool,
-) -> SideFacts:
+) -> CallFacts:
     facts, zoneout = facts_of(plan.cell), (*plan.zoneout, 0.0, 0.0)
     problem = Problem(
         cell=facts.code, options=facts.options, type=TYPES[plan.dtype], training=plan.training,
@@ -72,7 +72,7 @@ def _side(
     tape, work = ctypes.c_int64(), ctypes.c_int64()
     checked(library().longspan_sizes(ctypes.byref(problem), backward, ctypes.byref(tape), ctypes.byref(work)))
     size = plan.dtype.itemsize
-    return SideFacts(bytes(problem), tape.value // size, work.value // size)
+    return CallFacts(bytes(problem), tape.value // size, work.value // size)
 
 
 class Call:
@@ -99,7 +99,7 @@ class Call:
         for place in range(self.plan.num_layers * self.directions):
             yield place // self.directions, place % self.directions, place
 
-    def problem(self, place: int, x: Tensor, *, keep: int, backward: bool) -> tuple[Problem, SideFacts]:
+    def problem(self, place: int, x: Tensor, *, keep: int, backward: bool) -> tuple[Problem, CallFacts]:
         """The problem of one side, apart from tape and work space."""
         layer, direction = divmod(place, self.directions)
         sizes = (self.steps, self.sequences, x.shape[2])

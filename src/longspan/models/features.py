@@ -105,31 +105,23 @@ class WindowFeatures:
         window gets a scale from its size, an empty one (0, 1).
         """
         context = past[:, -self.context :]
-        mean, spread = self._moments(context) if np.isnan(context).any() else self._whole_moments(context)
+        # The same numbers where none is missing, in half of the time.
+        whole = not np.isnan(context).any()
+        mean_of, deviation_of = (np.mean, np.std) if whole else (np.nanmean, np.nanstd)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # windows without any value are dealt with below
+            mean = mean_of(context, axis=1, keepdims=True)
+            spread = (
+                deviation_of(context, axis=1, keepdims=True)
+                if self.centred
+                else mean_of(np.abs(context), axis=1, keepdims=True)
+            )
         mean, spread = np.nan_to_num(mean), np.nan_to_num(spread)
         if not self.centred:
             return np.zeros_like(mean), np.maximum(spread, 1.0)
         size = np.abs(mean)
         constant = np.where(size > 0, 1e-3 * size, 1.0)
         return mean, np.where(spread > _CONSTANT * size, spread, constant)
-
-    def _moments(self, context: Array) -> tuple[Array, Array]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # windows without any value are dealt with later
-            mean = np.nanmean(context, axis=1, keepdims=True)
-            if self.centred:
-                return mean, np.nanstd(context, axis=1, keepdims=True)
-            return mean, np.nanmean(np.abs(context), axis=1, keepdims=True)
-
-    def _whole_moments(self, context: Array) -> tuple[Array, Array]:
-        """The same numbers where none is missing, in half of the time."""
-        mean = context.mean(axis=1, keepdims=True)
-        spread = (
-            context.std(axis=1, keepdims=True)
-            if self.centred
-            else np.abs(context).mean(axis=1, keepdims=True)
-        )
-        return mean, spread
 
     def inputs(self, batch: WindowBatch) -> tuple[Inputs, Array, Array]:
         """Inputs, and location and scale (B, 1), of windows gathered with ``context=reach``."""
