@@ -92,7 +92,8 @@ class Backward {
         first_ = steps.from;
         if (call_.recomputes()) at_.first = first_;
         for (Index step = steps.to - 1; step >= steps.from; --step) {
-            const Group now = active_of(call_, group, step);
+            Group some;
+            const Group& now = active_of(call_, group, step, some);
             if (now.count > 0) take(now, step);
         }
     }

@@ -230,7 +230,8 @@ class Forward {
     }
 
     void advance(const Group& group, Index step, bool ahead) {
-        const Group now = active_of(call_, group, step);
+        Group some;
+        const Group& now = active_of(call_, group, step, some);
         if (now.count == 0) return;
         if (marks_ > 0) mark(now, step, {0, now.count});
         arrive(now, step, {0, now.count});
@@ -245,7 +246,8 @@ class Forward {
     }
 
     void advance_shared(const Group& group, Index step, bool ahead, int thread, int threads) {
-        const Group now = active_of(call_, group, step);
+        Group some;
+        const Group& now = active_of(call_, group, step, some);
         if (now.count == 0) return;
         const Share own = share(now.count, thread, threads);
         if (marks_ > 0) mark(now, step, own);

@@ -11,13 +11,13 @@ struct Group {
     Index count = 0;
 };
 
-// Those of a group that have this step.
-LONGSPAN_INLINE Group active_of(const Call& call, const Group& group, Index step) {
+// Those of a group that have this step; `some` is room for them where they are not all.
+LONGSPAN_INLINE const Group& active_of(const Call& call, const Group& group, Index step, Group& some) {
     if (call.problem->lengths == nullptr) return group;
-    Group now;
+    some.count = 0;
     for (Index k = 0; k < group.count; ++k)
-        if (call.active(group.place[k], step)) now.place[now.count++] = group.place[k];
-    return now;
+        if (call.active(group.place[k], step)) some.place[some.count++] = group.place[k];
+    return some;
 }
 
 // Everything past the end of a sequence is zero.

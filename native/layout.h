@@ -27,31 +27,13 @@ struct Shape {
     Index peeping;
     Index H, P, I, width;  // sizes; width is H padded
     Index h_width;         // P padded
+    Index groups;          // of sequences, see groups_of
     bool lstm, gru, norm, projection, peephole, drop, hold;
     bool reset_before;  // GRU: the product of n waits for r
 
     int states() const { return lstm ? 2 : 1; }
     Index state_width(int which) const { return which == 0 ? P : H; }
 };
-
-static inline Shape shape_of(const longspan_problem& p) {
-    Shape s{};
-    s.lstm = p.cell == LONGSPAN_LSTM;
-    s.gru = p.cell == LONGSPAN_GRU;
-    const bool no_f = (p.options & (LONGSPAN_COUPLED | LONGSPAN_NO_FORGET)) != 0;
-    s.gates = s.lstm ? (no_f ? 3 : 4) : (s.gru ? 3 : 1);
-    s.reset_before = s.gru && (p.options & LONGSPAN_RESET_BEFORE) != 0;
-    s.chains = s.gru && !s.reset_before ? 4 : s.gates;
-    s.peephole = (p.options & LONGSPAN_PEEPHOLE) != 0;
-    s.peeping = s.peephole ? s.gates - 1 : 0;
-    s.norm = (p.options & LONGSPAN_LAYER_NORM) != 0;
-    s.projection = (p.options & LONGSPAN_PROJECTION) != 0;
-    s.H = p.hidden, s.P = p.width, s.I = p.inputs;
-    s.width = padded(s.H), s.h_width = padded(s.P);
-    s.drop = p.training && p.recurrent_dropout > 0.0;
-    s.hold = p.zoneout[0] > 0.0 || p.zoneout[1] > 0.0;
-    return s;
-}
 
 // The number of the row of a step and a place: all steps of a group of sequences lie together, so that
 // threads with groups of their own write to memory far apart. What a processor fetches ahead of one would
@@ -157,15 +139,36 @@ inline constexpr Index least_of_group = 6;                 // sequences: a tile 
 inline constexpr Index grouped_elements = Index{1} << 17;  // of sums
 
 static inline Index groups_of(const longspan_problem& p, const Shape& s) {
-    if (sums_layout(s).size > grouped_elements || p.lengths != nullptr) return 1;
     Index groups = 1;
+    if (p.batch < 2 * least_of_group || p.lengths != nullptr || sums_layout(s).size > grouped_elements)
+        return groups;
     while (groups < most_groups && p.batch % (2 * groups) == 0 && p.batch >= 2 * groups * least_of_group)
         groups *= 2;
     return groups;
 }
 
-static inline Index group_size(const longspan_problem& p, const Shape& s) {
-    return p.batch > 0 ? p.batch / groups_of(p, s) : 1;
+static inline Shape shape_of(const longspan_problem& p) {
+    Shape s{};
+    s.lstm = p.cell == LONGSPAN_LSTM;
+    s.gru = p.cell == LONGSPAN_GRU;
+    const bool no_f = (p.options & (LONGSPAN_COUPLED | LONGSPAN_NO_FORGET)) != 0;
+    s.gates = s.lstm ? (no_f ? 3 : 4) : (s.gru ? 3 : 1);
+    s.reset_before = s.gru && (p.options & LONGSPAN_RESET_BEFORE) != 0;
+    s.chains = s.gru && !s.reset_before ? 4 : s.gates;
+    s.peephole = (p.options & LONGSPAN_PEEPHOLE) != 0;
+    s.peeping = s.peephole ? s.gates - 1 : 0;
+    s.norm = (p.options & LONGSPAN_LAYER_NORM) != 0;
+    s.projection = (p.options & LONGSPAN_PROJECTION) != 0;
+    s.H = p.hidden, s.P = p.width, s.I = p.inputs;
+    s.width = padded(s.H), s.h_width = padded(s.P);
+    s.drop = p.training && p.recurrent_dropout > 0.0;
+    s.hold = p.zoneout[0] > 0.0 || p.zoneout[1] > 0.0;
+    s.groups = groups_of(p, s);
+    return s;
+}
+
+LONGSPAN_INLINE Index group_size(const longspan_problem& p, const Shape& s) {
+    return p.batch > 0 ? p.batch / s.groups : 1;
 }
 
 // The numbering of the rows of so many steps.
@@ -306,7 +309,7 @@ static inline WorkLayout work_layout(const longspan_problem& p, const Shape& s, 
         if (s.peephole) w.new_c = ruler.take(w.ring * s.width);
         if (s.projection) w.d_h = ruler.take(w.ring * s.h_width);
         if (s.reset_before) w.reset_h = ruler.take(w.ring * s.h_width);
-        w.sums = ruler.take(groups_of(p, s) * sums_layout(s).size);
+        w.sums = ruler.take(s.groups * sums_layout(s).size);
         w.gradients_size = padded(s.I) * gradient_rows;
         w.gradients = ruler.take(w.gradients_size * p.threads);
         w.list_size = (5 * w.ring + w.chunk) * index_elements;

@@ -47,8 +47,7 @@ bool options_fit(const longspan_problem& p) {
                                   (p.cell == LONGSPAN_GRU && (p.options & ~LONGSPAN_RESET_BEFORE) == 0));
 }
 
-bool weights_fit(const longspan_problem& p, const void* const* weights) {
-    const Shape s = shape_of(p);
+bool weights_fit(const Shape& s, const void* const* weights) {
     bool needed[LONGSPAN_WEIGHTS] = {true, true};
     needed[LONGSPAN_WEIGHT_HR] = s.projection;
     needed[LONGSPAN_WEIGHT_CH] = s.peephole;
@@ -58,31 +57,20 @@ bool weights_fit(const longspan_problem& p, const void* const* weights) {
     return (weights[LONGSPAN_BIAS_IH] == nullptr) == (weights[LONGSPAN_BIAS_HH] == nullptr);
 }
 
-bool pointers_fit(const longspan_problem& p) {
-    if (!weights_fit(p, p.weights)) return false;
+bool pointers_fit(const longspan_problem& p, const Shape& s) {
+    if (!weights_fit(s, p.weights)) return false;
     if (p.batch == 0) return true;
     if (p.state[0] == nullptr || (p.cell == LONGSPAN_LSTM && p.state[1] == nullptr)) return false;
     if (p.work == nullptr || p.tape == nullptr) return false;
     return p.steps == 0 || p.x != nullptr;
 }
 
-int check(const longspan_problem& p) {
+int check(const longspan_problem& p, bool backward) {
     if (!options_fit(p)) return LONGSPAN_BAD_OPTION;
     if (!sizes_fit(p)) return LONGSPAN_BAD_SHAPE;
     if (engine_of(p.isa) == nullptr)
         return engine_of(0) == nullptr ? LONGSPAN_NO_PROCESSOR : LONGSPAN_BAD_OPTION;
-    return LONGSPAN_OK;
-}
-
-int check_call(const longspan_problem& p, bool backward) {
-    int64_t tape = 0, work = 0;
-    const int status = longspan_sizes(&p, backward ? 1 : 0, &tape, &work);
-    if (status != LONGSPAN_OK) return status;
-    if (!pointers_fit(p)) return LONGSPAN_BAD_POINTER;
-    if (p.tape_bytes < tape || p.work_bytes < work) return LONGSPAN_NO_MEMORY;
-    for (Index n = 0; p.lengths != nullptr && n < p.batch; ++n)
-        if (p.lengths[n] < 0 || p.lengths[n] > p.steps) return LONGSPAN_BAD_LENGTH;
-    return LONGSPAN_OK;
+    return weights_type_fits(p, backward) ? LONGSPAN_OK : LONGSPAN_BAD_OPTION;
 }
 
 Index element(const longspan_problem& p) {
@@ -103,15 +91,31 @@ void sort_by_length(const longspan_problem& p, Index* order, Index* length) {
     for (Index place = 0; place < p.batch; ++place) length[place] = of(order[place]);
 }
 
-Call prepare(const longspan_problem& p, const longspan_results* results,
-             const longspan_gradients* gradients) {
+// Sizes of a call, nothing of its arrays read.
+Call laid_out(const longspan_problem& p, bool backward) {
     Call call{};
-    call.problem = &p, call.results = results, call.gradients = gradients;
+    call.problem = &p;
     call.shape = shape_of(p);
     call.tape = tape_layout(p, call.shape);
-    call.work = work_layout(p, call.shape, gradients != nullptr);
+    call.work = work_layout(p, call.shape, backward);
+    return call;
+}
+
+int check_arrays(const Call& call) {
+    const longspan_problem& p = *call.problem;
+    if (!pointers_fit(p, call.shape)) return LONGSPAN_BAD_POINTER;
+    if (p.tape_bytes < call.tape.size * element(p) || p.work_bytes < call.work.size * element(p))
+        return LONGSPAN_NO_MEMORY;
+    for (Index n = 0; p.lengths != nullptr && n < p.batch; ++n)
+        if (p.lengths[n] < 0 || p.lengths[n] > p.steps) return LONGSPAN_BAD_LENGTH;
+    return LONGSPAN_OK;
+}
+
+// What a call needs beside its sizes, written into the work space.
+void prepare(Call& call) {
+    const longspan_problem& p = *call.problem;
     call.rows = p.tape;
-    if (gradients != nullptr && call.recomputes()) {
+    if (call.gradients != nullptr && call.recomputes()) {
         const TapeLayout marks = call.tape;
         call.tape = chunk_layout(p, call.shape, call.work.chunk);
         call.tape.mark_h = marks.mark_h, call.tape.mark_c = marks.mark_c;
@@ -124,8 +128,7 @@ Call prepare(const longspan_problem& p, const longspan_results* results,
     for (Index place = 0; place < p.batch; ++place) group[place] = place / size;
     call.order = order, call.length = length, call.group = group;
     call.real = std::accumulate(length, length + p.batch, Index{0});
-    call.together = p.keep != LONGSPAN_KEEP_NOTHING && groups_of(p, call.shape) > 1 ? size : 1;
-    return call;
+    call.together = p.keep != LONGSPAN_KEEP_NOTHING && call.shape.groups > 1 ? size : 1;
 }
 
 void measure_crossing(void* found, int share, int) {
@@ -245,22 +248,25 @@ int32_t longspan_isa(void) {
 
 int32_t longspan_sizes(const longspan_problem* problem, int32_t backward, int64_t* tape, int64_t* work) {
     if (problem == nullptr || tape == nullptr || work == nullptr) return LONGSPAN_BAD_POINTER;
-    const int status = check(*problem);
+    const int status = check(*problem, backward != 0);
     if (status != LONGSPAN_OK) return status;
-    if (!weights_type_fits(*problem, backward != 0)) return LONGSPAN_BAD_OPTION;
-    const Shape shape = shape_of(*problem);
-    *tape = tape_layout(*problem, shape).size * element(*problem);
-    *work = work_layout(*problem, shape, backward != 0).size * element(*problem);
+    const Call call = laid_out(*problem, backward != 0);
+    *tape = call.tape.size * element(*problem);
+    *work = call.work.size * element(*problem);
     return LONGSPAN_OK;
 }
 
 int32_t longspan_forward(const longspan_problem* problem, const longspan_results* results) {
     if (problem == nullptr || results == nullptr) return LONGSPAN_BAD_POINTER;
-    const int status = check_call(*problem, false);
+    int status = check(*problem, false);
+    if (status != LONGSPAN_OK) return status;
+    Call call = laid_out(*problem, false);
+    status = check_arrays(call);
     if (status != LONGSPAN_OK) return status;
     if (!results_fit(*problem, *results)) return LONGSPAN_BAD_POINTER;
     if (problem->batch == 0) return LONGSPAN_OK;
-    Call call = prepare(*problem, results, nullptr);
+    call.results = results;
+    prepare(call);
     run(call, engine_of(problem->isa)->forward);
     return LONGSPAN_OK;
 }
@@ -268,10 +274,14 @@ int32_t longspan_forward(const longspan_problem* problem, const longspan_results
 int32_t longspan_backward(const longspan_problem* problem, const longspan_gradients* gradients) {
     if (problem == nullptr || gradients == nullptr) return LONGSPAN_BAD_POINTER;
     if (problem->keep == LONGSPAN_KEEP_NOTHING) return LONGSPAN_BAD_OPTION;
-    const int status = check_call(*problem, true);
+    int status = check(*problem, true);
+    if (status != LONGSPAN_OK) return status;
+    Call call = laid_out(*problem, true);
+    status = check_arrays(call);
     if (status != LONGSPAN_OK) return status;
     if (!gradients_fit(*problem, *gradients)) return LONGSPAN_BAD_POINTER;
-    Call call = prepare(*problem, nullptr, gradients);
+    call.gradients = gradients;
+    prepare(call);
     run(call, engine_of(problem->isa)->backward);
     return LONGSPAN_OK;
 }

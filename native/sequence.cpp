@@ -206,7 +206,7 @@ struct Groups {
 };
 
 Groups groups_for(const Call& call, Share sequences, int thread, int threads) {
-    const Index size = group_size(*call.problem, call.shape), all = groups_of(*call.problem, call.shape);
+    const Index size = group_size(*call.problem, call.shape), all = call.shape.groups;
     if (call.by_units || all == 1) return {{0, all}, threads == 1, {thread, threads}};
     return {{sequences.from / size, sequences.to / size}, true, {0, 1}};
 }
@@ -255,7 +255,7 @@ void backward(const Call& call, int thread, int threads) {
         if (!groups.own) call.meet(thread);
         to = from;
     }
-    const Index groups_in_all = groups_of(p, call.shape);
+    const Index groups_in_all = call.shape.groups;
     if (groups_in_all > 1) {
         T* const sums = static_cast<T*>(p.work) + call.work.sums;
         const Index size = sums_layout(call.shape).size;

@@ -34,7 +34,7 @@ class CallFacts(NamedTuple):
 
     Attributes:
         problem: the bytes of a problem without addresses.
-        tape, work: elements of the two buffers.
+        tape, work: elements of the two buffers; whole lines of a cache.
     """
 
     problem: bytes
@@ -136,7 +136,7 @@ class Call:
 
     def empty(self, *shape: int) -> Tensor:
         """Empty, of the type of the call."""
-        return torch.empty(shape, dtype=self.plan.dtype)
+        return self.x.new_empty(*shape)
 
     def rows(self, width: int) -> Tensor:
         """Empty, of the layout of the input."""
@@ -146,4 +146,4 @@ class Call:
 
     def sides_of(self, *shape: int) -> Tensor:
         """Empty, (L·D, ...)."""
-        return self.empty(self.plan.num_layers * self.directions, *shape)
+        return self.x.new_empty(self.plan.num_layers * self.directions, *shape)

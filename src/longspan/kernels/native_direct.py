@@ -19,9 +19,9 @@ from torch.autograd import forward_ad
 
 from longspan.kernels import native_buffers
 from longspan.kernels.masks import dropout_factor
-from longspan.kernels.native_call import Call, kept_by
+from longspan.kernels.native_call import Call, CallFacts, kept_by
 from longspan.kernels.native_cells import record_place
-from longspan.kernels.native_library import KEEP_NOTHING, Gradients, Results, checked, library
+from longspan.kernels.native_library import KEEP_NOTHING, Gradients, Problem, Results, checked, library
 from longspan.kernels.native_stack import run_operators
 from longspan.kernels.plan import Arguments, Plan, Result
 
@@ -90,47 +90,64 @@ class _Pass(NamedTuple):
 
 def _forward(call: Call, *, keep: int) -> _Pass:
     plan, width, size = call.plan, call.widths[0], call.size
-    finals = tuple(call.sides_of(call.sequences, each) for each in call.widths)
-    records = tuple(
+    finals = [call.sides_of(call.sequences, each) for each in call.widths]
+    records = [
         call.empty(plan.num_layers, call.directions, call.sequences, call.steps, plan.state_width(name))
         for name in plan.record
-    )
-    places = [record_place(plan.cell, name) for name in plan.record]
+    ]
+    tapes: list[Tensor] = []
+    passed = _Between([], [])
     run, x, y = library().longspan_forward, call.x, call.x
-    found = _Pass(y, finals, records, [], [], [])
     for layer, direction, place in call.sides():
         if direction == 0:
             if layer > 0:
-                x = _between(call, layer - 1, y, found)
+                x = _between(call, layer - 1, y, passed)
             y = call.rows(call.directions * width)
         problem, side = call.problem(place, x, keep=keep, backward=False)
-        tape, work = (native_buffers.take(part, call.plan.dtype) for part in (side.tape, side.work))
-        problem.tape, problem.tape_bytes = tape.data_ptr(), side.tape * size
-        problem.work, problem.work_bytes = work.data_ptr(), side.work * size
-        out = Results(y=y.data_ptr() + direction * width * size)
-        out.y_time, out.y_batch = y.stride(call.time), y.stride(call.batch)
+        tape, work = _enter_space(problem, side, call, keep)
+        out = Results(y.data_ptr() + direction * width * size, y.stride(call.time), y.stride(call.batch))
+        row = place * call.sequences * size
         for which, part in enumerate(finals):
-            out.state[which] = part.data_ptr() + place * call.sequences * call.widths[which] * size
-        for to, record in zip(places, records, strict=True):
-            out.record[to] = record.data_ptr() + place * record[0, 0].numel() * size
+            out.state[which] = part.data_ptr() + row * call.widths[which]
+        for name, record in zip(plan.record, records):  # noqa: B905 (its check takes time here)
+            out.record[record_place(plan.cell, name)] = record.data_ptr() + place * record[0, 0].numel() * size
         checked(run(ctypes.byref(problem), ctypes.byref(out)))
         native_buffers.give(work)
-        if keep != KEEP_NOTHING:
-            found.tapes.append(tape)
-        else:
-            native_buffers.give(tape)
-    return found._replace(y=y)
+        if tape is not None:
+            tapes.append(tape)
+    return _Pass(y, tuple(finals), tuple(records), tapes, passed.inputs, passed.factors)
 
 
-def _between(call: Call, layer: int, y: Tensor, found: _Pass) -> Tensor:
+def _enter_space(problem: Problem, side: CallFacts, call: Call, keep: int) -> tuple[Tensor | None, Tensor]:
+    """Tape and work space of a forward call: one buffer where no tape is kept."""
+    size, dtype = call.size, call.plan.dtype
+    if keep == KEEP_NOTHING:
+        tape, work = None, native_buffers.take(side.tape + side.work, dtype)
+        problem.tape = work.data_ptr()
+        problem.work = problem.tape + side.tape * size
+    else:
+        tape, work = native_buffers.take(side.tape, dtype), native_buffers.take(side.work, dtype)
+        problem.tape, problem.work = tape.data_ptr(), work.data_ptr()
+    problem.tape_bytes, problem.work_bytes = side.tape * size, side.work * size
+    return tape, work
+
+
+class _Between(NamedTuple):
+    """What lies between layers: inputs of all but the first, factors of the dropout after all but the last."""
+
+    inputs: list[Tensor]
+    factors: list[Tensor]
+
+
+def _between(call: Call, layer: int, y: Tensor, passed: _Between) -> Tensor:
     """The input of the next layer: the output of this one, dropped out of where the plan says so."""
     if call.plan.drops_between_layers:
         time_major = y.transpose(0, 1) if call.plan.batch_first else y
         factor = dropout_factor(call.plan, call.args, layer, time_major)
         factor = factor.transpose(0, 1) if call.plan.batch_first else factor
-        found.factors.append(factor)
+        passed.factors.append(factor)
         y = y * factor
-    found.inputs.append(y)
+    passed.inputs.append(y)
     return y
 
 

@@ -191,18 +191,19 @@ def _path() -> Path:
     return next((place for place in places if place.is_file()), places[0])
 
 
+# Functions that take structures by reference, counts and no address as a number: ``byref`` hands them over as they
+# are, and a declaration of their arguments would only have them looked at, for a fifth of a small step.
+_BY_REFERENCE = (
+    "longspan_abi", "longspan_isa", "longspan_sizes", "longspan_forward", "longspan_backward",
+    "longspan_horizon_sizes", "longspan_horizon_backward", "longspan_horizon_learn",
+)  # fmt: skip
+
+
 def _declare(loaded: ctypes.CDLL) -> None:
-    sizes = POINTER(c_int64)
+    for name in _BY_REFERENCE:
+        getattr(loaded, name).restype = c_int32
     for name, arguments in (
-        ("longspan_abi", ()),
-        ("longspan_isa", ()),
-        ("longspan_sizes", (POINTER(Problem), c_int32, sizes, sizes)),
-        ("longspan_forward", (POINTER(Problem), POINTER(Results))),
-        ("longspan_backward", (POINTER(Problem), POINTER(Gradients))),
-        ("longspan_horizon_sizes", (POINTER(Horizon), c_int32, sizes, sizes)),
         ("longspan_horizon_forward", (POINTER(Horizon), c_void_p)),
-        ("longspan_horizon_backward", (POINTER(Horizon), POINTER(HorizonGradients))),
-        ("longspan_horizon_learn", (POINTER(Horizon), POINTER(Pinball), POINTER(HorizonGradients))),
         ("longspan_activation", (c_int32, c_int32, c_int32, c_int64, c_void_p, c_void_p)),
     ):
         function = getattr(loaded, name)

@@ -200,7 +200,7 @@ class Recurrent(nn.Module):
         zeros: dict[int, Tensor] = {}  # states are only read: those of one width can be one tensor
         for width in self._widths:
             if width not in zeros:
-                zeros[width] = torch.zeros((self._sides, batch, width), dtype=x.dtype, device=x.device)
+                zeros[width] = x.new_zeros(self._sides, batch, width)
         return tuple(zeros[width] for width in self._widths)
 
     def _learned_state(self) -> tuple[Tensor, ...]:
