@@ -204,9 +204,15 @@ static inline Index block_steps(const longspan_problem& p, const Shape& s) {
     return steps > 1 ? steps : 1;
 }
 
+// Elements of the rows that the backward pass writes for a sequence and a step, next to nothing left out.
+LONGSPAN_INLINE Index ring_elements(const Shape& s) {
+    const Index norm = s.norm ? 2 * s.gates + 2 : 0;
+    return (s.chains + norm + (s.peephole ? 1 : 0)) * s.width + (s.projection ? s.h_width : 0);
+}
+
 static inline Index chunk_steps(const longspan_problem& p, const Shape& s) {
     const Index element = p.type == LONGSPAN_FLOAT64 ? 8 : 4, block = block_steps(p, s);
-    const Index of_block = block * p.batch * s.chains * s.width * element;
+    const Index of_block = block * p.batch * ring_elements(s) * element;
     // Every chunk goes over all sums of the weights once: with large weights it has to be worth it.
     const Index weights = s.gates * s.H * (s.I + s.P) * element / 4;
     const Index wanted = (weights > chunk_bytes ? weights : chunk_bytes) / (of_block > 0 ? of_block : 1);

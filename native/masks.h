@@ -48,14 +48,15 @@ LONGSPAN_INLINE void draw_words(const Draw& draw, std::uint32_t unit_block, std:
     Wide c1 = Wide{} + step, c2 = Wide{} + (sample & 0xffffffffu), c3 = Wide{} + (sample >> 32);
     std::uint32_t k0 = static_cast<std::uint32_t>(draw.seed),
                   k1 = static_cast<std::uint32_t>(draw.seed >> 32);
+    // A word is the lower half of a lane: what the upper ones hold is never read.
     LONGSPAN_UNROLL
     for (int round = 0; round < 10; ++round) {
         const Wide first = product(m0, c0), second = product(m1, c2);
-        c0 = (second >> 32) ^ c1 ^ k0, c1 = second & low;
-        c2 = (first >> 32) ^ c3 ^ k1, c3 = first & low;
+        c0 = (second >> 32) ^ c1 ^ k0, c1 = second;
+        c2 = (first >> 32) ^ c3 ^ k1, c3 = first;
         k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
     }
-    interleave(c0 | c1 << 32, c2 | c3 << 32, out, std::make_integer_sequence<int, counters>{});
+    interleave((c0 & low) | c1 << 32, (c2 & low) | c3 << 32, out, std::make_integer_sequence<int, counters>{});
 }
 
 // out[u] = `hit` where the event happens for unit u, else `miss`.
