@@ -41,7 +41,7 @@ void clear_padding(const Call& call, Index place) {
 LONGSPAN_INLINE Share sequences_of(const Call& call, int thread, int threads) {
     const Index batch = call.problem->batch, whole = call.together;
     const auto within = [&](Index place) { return place < batch ? place : batch; };
-    if (call.problem->lengths == nullptr) {
+    if (call.problem->lengths == nullptr || whole > 1) {
         const Share mine = share((batch + whole - 1) / whole, thread, threads);
         return {within(mine.from * whole), within(mine.to * whole)};
     }

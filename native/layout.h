@@ -131,17 +131,15 @@ inline constexpr Index block_rows = 128;              // about this many rows a 
 inline constexpr Index chunk_bytes = Index{1} << 20;  // a chunk fills the second-level cache at least
 
 // Where weights are small, sequences are summed up by groups, each by itself: a thread that goes through time
-// with whole groups then finds in its own cache what it sums up, and leaves other threads' memory alone. Not
-// where sequences have lengths: whole groups would be shared out unevenly. A matter of sizes and not of
-// threads, since it decides the order of the sums.
+// with whole groups then finds in its own cache what it sums up, and leaves other threads' memory alone. A
+// matter of sizes and not of threads, since it decides the order of the sums.
 inline constexpr Index most_groups = 8;                    // a power of two
 inline constexpr Index least_of_group = 6;                 // sequences: a tile of rows
 inline constexpr Index grouped_elements = Index{1} << 17;  // of sums
 
 static inline Index groups_of(const longspan_problem& p, const Shape& s) {
     Index groups = 1;
-    if (p.batch < 2 * least_of_group || p.lengths != nullptr || sums_layout(s).size > grouped_elements)
-        return groups;
+    if (p.batch < 2 * least_of_group || sums_layout(s).size > grouped_elements) return groups;
     while (groups < most_groups && p.batch % (2 * groups) == 0 && p.batch >= 2 * groups * least_of_group)
         groups *= 2;
     return groups;

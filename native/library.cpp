@@ -82,13 +82,22 @@ Index element_of_weights(const longspan_problem& p) {
 }
 
 // The sequences, the longest first; equal ones in their own order, without memory from the heap.
-void sort_by_length(const longspan_problem& p, Index* order, Index* length) {
+void sort_by_length(const longspan_problem& p, Index* order) {
     std::iota(order, order + p.batch, Index{0});
-    const auto of = [&](Index n) { return p.lengths == nullptr ? p.steps : p.lengths[n]; };
-    if (p.lengths != nullptr)
+    const int64_t* const of = p.lengths;
+    if (of != nullptr)
         std::sort(order, order + p.batch,
-                  [&](Index a, Index b) { return of(a) != of(b) ? of(a) > of(b) : a < b; });
-    for (Index place = 0; place < p.batch; ++place) length[place] = of(order[place]);
+                  [&](Index a, Index b) { return of[a] != of[b] ? of[a] > of[b] : a < b; });
+}
+
+// Sequences with lengths are dealt out like cards, there and back, so that about as many of every hand are
+// still there at every step: threads that meet after every chunk of the backward pass have as much to do.
+void deal(const Index* sorted, Index batch, Index hands, Index* order) {
+    for (Index hand = 0; hand < hands; ++hand)
+        for (Index round = 0; round * hands < batch; ++round) {
+            const Index at = round * hands + (round % 2 == 0 ? hand : hands - 1 - hand);
+            if (at < batch) *order++ = sorted[at];
+        }
 }
 
 // Sizes of a call, nothing of its arrays read.
@@ -123,9 +132,14 @@ void prepare(Call& call) {
     }
     Index* order = reinterpret_cast<Index*>(static_cast<char*>(p.work) + call.work.order * element(p));
     Index *length = order + p.batch, *group = length + p.batch;
-    sort_by_length(p, order, length);
+    sort_by_length(p, group);
+    const bool dealt = p.lengths != nullptr && p.keep != LONGSPAN_KEEP_NOTHING;
+    deal(group, p.batch, dealt ? std::max(call.shape.groups, std::min(most_groups, p.batch)) : 1, order);
     const Index size = group_size(p, call.shape);
-    for (Index place = 0; place < p.batch; ++place) group[place] = place / size;
+    for (Index place = 0; place < p.batch; ++place) {
+        length[place] = p.lengths == nullptr ? p.steps : p.lengths[order[place]];
+        group[place] = place / size;
+    }
     call.order = order, call.length = length, call.group = group;
     call.real = std::accumulate(length, length + p.batch, Index{0});
     call.together = p.keep != LONGSPAN_KEEP_NOTHING && call.shape.groups > 1 ? size : 1;

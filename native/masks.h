@@ -56,7 +56,8 @@ LONGSPAN_INLINE void draw_words(const Draw& draw, std::uint32_t unit_block, std:
         c2 = (first >> 32) ^ c3 ^ k1, c3 = first;
         k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
     }
-    interleave((c0 & low) | c1 << 32, (c2 & low) | c3 << 32, out, std::make_integer_sequence<int, counters>{});
+    interleave((c0 & low) | c1 << 32, (c2 & low) | c3 << 32, out,
+               std::make_integer_sequence<int, counters>{});
 }
 
 // out[u] = `hit` where the event happens for unit u, else `miss`.

@@ -201,8 +201,7 @@ LONGSPAN_API int32_t longspan_abi(void);
 /* The instruction set that isa = 0 means here: 3, 4, 8 (aarch64), or 0 where the engine cannot run. */
 LONGSPAN_API int32_t longspan_isa(void);
 
-/* Bytes of the tape and of the work space that a call of this shape needs. Of pointers only one counts:
- * whether there are lengths. */
+/* Bytes of the tape and of the work space that a call of this shape needs; no pointer is looked at. */
 LONGSPAN_API int32_t longspan_sizes(const struct longspan_problem* problem, int32_t backward, int64_t* tape,
                                     int64_t* work);
 

@@ -1,8 +1,8 @@
 """Buffers that are used again: work spaces, and the memory of a tape once its backward pass is over.
 
 A fresh buffer of many megabytes comes from the system page by page, which took a fifth of a training step at
-64 sequences of 100 steps and 256 units; small ones cost a small layer a microsecond each, and their place in the
-cache. What is kept is bounded, and only what nobody can read any more.
+64 sequences of 100 steps and 256 units; small ones cost a small layer a microsecond each, and their place in
+the cache. What is kept is bounded, and only what nobody can read any more.
 """
 
 from __future__ import annotations

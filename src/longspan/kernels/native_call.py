@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from longspan.core.errors import InputError
@@ -25,8 +24,6 @@ from longspan.kernels.native_library import (
 from longspan.kernels.plan import Arguments, Plan
 
 __all__ = ["Call", "CallFacts", "kept_by"]
-
-_SOME = 1  # an address that nobody reads
 
 
 class CallFacts(NamedTuple):
@@ -67,8 +64,6 @@ def _side(
     )  # fmt: skip
     for which in range(len(plan.cell.states)):
         problem.zoneout[which] = zoneout[which]
-    if plan.ragged:  # sizes ask whether there are lengths, and every call enters its own
-        problem.lengths = _SOME
     tape, work = ctypes.c_int64(), ctypes.c_int64()
     checked(library().longspan_sizes(ctypes.byref(problem), backward, ctypes.byref(tape), ctypes.byref(work)))
     size = plan.dtype.itemsize

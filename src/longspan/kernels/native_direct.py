@@ -110,7 +110,9 @@ def _forward(call: Call, *, keep: int) -> _Pass:
         for which, part in enumerate(finals):
             out.state[which] = part.data_ptr() + row * call.widths[which]
         for name, record in zip(plan.record, records):  # noqa: B905 (its check takes time here)
-            out.record[record_place(plan.cell, name)] = record.data_ptr() + place * record[0, 0].numel() * size
+            out.record[record_place(plan.cell, name)] = (
+                record.data_ptr() + place * record[0, 0].numel() * size
+            )
         checked(run(ctypes.byref(problem), ctypes.byref(out)))
         native_buffers.give(work)
         if tape is not None:
@@ -133,7 +135,7 @@ def _enter_space(problem: Problem, side: CallFacts, call: Call, keep: int) -> tu
 
 
 class _Between(NamedTuple):
-    """What lies between layers: inputs of all but the first, factors of the dropout after all but the last."""
+    """What lies between layers: inputs of all but the first, factors of dropout after all but the last."""
 
     inputs: list[Tensor]
     factors: list[Tensor]

@@ -191,8 +191,8 @@ def _path() -> Path:
     return next((place for place in places if place.is_file()), places[0])
 
 
-# Functions that take structures by reference, counts and no address as a number: ``byref`` hands them over as they
-# are, and a declaration of their arguments would only have them looked at, for a fifth of a small step.
+# Functions that take structures by reference, counts and no address as a number: ``byref`` hands them over as
+# they are, and a declaration of their arguments would only have them looked at, for a fifth of a small step.
 _BY_REFERENCE = (
     "longspan_abi", "longspan_isa", "longspan_sizes", "longspan_forward", "longspan_backward",
     "longspan_horizon_sizes", "longspan_horizon_backward", "longspan_horizon_learn",
