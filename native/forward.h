@@ -1,6 +1,7 @@
 // The time loop of all cells, for the sequences of one thread.
 #pragma once
 
+#include "aside.h"
 #include "groups.h"
 #include "pointwise/gru.h"
 #include "pointwise/lstm.h"
@@ -73,7 +74,7 @@ class Forward {
     void go(const Group& group, Share steps) {
         const bool ahead = goes_ahead(group);
         for (Index step = steps.from; step < steps.to; ++step) {
-            if (ahead && (step - steps.from) % ahead_steps == 0) project_ahead(group, {step, steps.to});
+            if (ahead && (step - steps.from) % ahead_steps == 0) look_ahead(group, step, steps);
             advance(group, step, ahead);
         }
     }
@@ -81,7 +82,7 @@ class Forward {
     void go_shared(const Group& group, Share steps, int thread, int threads) {
         const bool ahead = goes_ahead(group);
         for (Index step = steps.from; step < steps.to; ++step) {
-            if (ahead && (step - steps.from) % ahead_steps == 0) project_ahead(group, {step, steps.to});
+            if (ahead && (step - steps.from) % ahead_steps == 0) look_ahead(group, step, steps);
             advance_shared(group, step, ahead, thread, threads);
         }
     }
@@ -104,6 +105,7 @@ class Forward {
     LstmForm<T> lstm_;
     Packed<W> w_ih_, w_hh_, w_hr_;
     Packed<W> w_hn_;  // U_n, where its product waits for r
+    Aside<T> aside_;  // the input terms of coming steps
     bool wants_pre_ = false, records_ = false;
     Index marks_ = 0;           // steps between two states that are kept; 0 where none is
     Share panels_, panels_hr_;  // of the products: all, or those of this thread
@@ -173,22 +175,49 @@ class Forward {
         }
     }
 
-    // The input terms of the next steps, in the place of their sums: rows of one product.
-    void project_ahead(const Group& group, Share steps) const {
-        for (Index k = 0; k < group.count; ++k) {
-            const Index place = group.place[k];
-            const T* rows[ahead_steps];
-            T* sums[ahead_steps];
-            Index count = 0;
-            for (Index step = steps.from; step < steps.from + ahead_steps && step < steps.to; ++step) {
-                if (!call_.active(place, step)) continue;
-                rows[count] = at_.x(step, place);
-                sums[count++] = at_.gates(step, place);
-            }
-            const Product<T, W> job{
-                {{rows, w_ih_, 0, s_.I}, {}}, 1, at_.bias(), Begin::bias, End::store, columns()};
-            multiply<T>(count, job, panels_.from, panels_.to, sums);
+    // The input terms of the next steps are in the place of their sums from here on, and those of the steps
+    // after them are begun with.
+    void look_ahead(const Group& group, Index step, Share steps) {
+        if (step == steps.from || !begins_aside(group, step, steps))
+            for (Index k = 0; k < group.count; ++k) project_ahead(group.place[k], {step, steps.to});
+        if constexpr (Aside<T>::possible && std::is_same_v<T, W>) {
+            aside_.finish();
+            if (begins_aside(group, step + ahead_steps, steps))
+                project_aside(group.place[0], step + ahead_steps);
         }
+    }
+
+    // Whether the input terms of the steps from this one on are the product that is made aside.
+    bool begins_aside(const Group& group, Index step, Share steps) const {
+        if (!Aside<T>::possible || !std::is_same_v<T, W> || group.count != 1) return false;
+        const Index last = step + ahead_steps - 1, place = group.place[0];
+        return w_ih_.vectors % 4 == 0 && w_hh_.vectors % 4 == 0 && last < steps.to &&
+               call_.active(place, step) && call_.active(place, last);
+    }
+
+    // Of one sequence: rows of one product.
+    void project_ahead(Index place, Share steps) const {
+        const T* rows[ahead_steps];
+        T* sums[ahead_steps];
+        Index count = 0;
+        for (Index step = steps.from; step < steps.from + ahead_steps && step < steps.to; ++step) {
+            if (!call_.active(place, step)) continue;
+            rows[count] = at_.x(step, place);
+            sums[count++] = at_.gates(step, place);
+        }
+        multiply<T>(count, input_of(rows), panels_.from, panels_.to, sums);
+    }
+
+    void project_aside(Index place, Index from) {
+        const T* rows[ahead_steps];
+        T* sums[ahead_steps];
+        for (Index k = 0; k < ahead_steps; ++k)
+            rows[k] = at_.x(from + k, place), sums[k] = at_.gates(from + k, place);
+        aside_.take(input_of(rows), panels_, rows, sums);
+    }
+
+    Product<T, W> input_of(const T* const* rows) const {
+        return {{{rows, w_ih_, 0, s_.I}, {}}, 1, at_.bias(), Begin::bias, End::store, columns()};
     }
 
     bool goes_ahead(const Group& group) const {
@@ -215,7 +244,7 @@ class Forward {
         }
     }
 
-    void every_product(const Group& now, Index step, bool ahead) const {
+    void every_product(const Group& now, Index step, bool ahead) {
         Inputs in;
         in.turned = step % 2 != 0;
         for (Index k = 0; k < now.count; ++k) {
@@ -291,23 +320,22 @@ class Forward {
     // Whether the pointwise part of a step asks for no more than the units of its own.
     bool by_units() const { return !(s_.norm || s_.projection || s_.hold || wants_pre_); }
 
-    void products(const Group& now, const Inputs& in, bool ahead) const {
+    void products(const Group& now, const Inputs& in, bool ahead) {
         const Operand<T, W> input{in.x, w_ih_, 0, s_.I}, recurrent{in.h, w_hh_, 0, s_.P};
         T* const* sums = in.sums;
         if (!s_.gru && !ahead) {
             const Product<T, W> job{{input, recurrent}, 2, at_.bias(), Begin::bias, End::store, columns()};
             return multiply<T>(now.count, job, panels_.from, panels_.to, sums);
         }
-        if (!ahead) {
-            const Product<T, W> job{{input, {}}, 1, at_.bias(), Begin::bias, End::store, columns()};
-            multiply<T>(now.count, job, panels_.from, panels_.to, sums);
-        }
+        if (!ahead) multiply<T>(now.count, input_of(in.x), panels_.from, panels_.to, sums);
         for (Index k = 0; s_.chains > s_.gates && k < now.count; ++k)
             copy(at_.bias() + s_.gates * s_.width + units_.from, units_.to - units_.from,
                  sums[k] + 3 * s_.width + units_.from);
         const Product<T, W> job{{recurrent, {}},     1,        nullptr, Begin::kept, End::store,
                                 recurrent_columns(), in.turned};
         const Share panels = panels_of(early());
+        if constexpr (Aside<T>::possible && std::is_same_v<T, W>)
+            if (ahead && !aside_.done()) return aside_.multiply_row(job, panels, sums[0]);
         multiply<T>(now.count, job, panels.from, panels.to, sums);
     }
 

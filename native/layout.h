@@ -86,7 +86,7 @@ class Ruler {
     Index end_ = 0;
 };
 
-inline constexpr Index ahead_steps = 32;  // steps whose input is projected ahead at a time,
+inline constexpr Index ahead_steps = 16;  // steps whose input is projected ahead at a time,
 inline constexpr Index ahead_batch = 8;   // in batches up to this, where a step has too few rows of its own
 
 inline constexpr Index index_elements = sizeof(Index) / sizeof(float);  // room for an Index among elements
@@ -175,11 +175,12 @@ static inline Numbering numbering(const longspan_problem& p, const Shape& s, Ind
     return {size, size * (steps - 1)};
 }
 
-// What the steps of a call leave behind: of all `steps`, or of the last few, and then `ahead` of sums. With
+// What the steps of a call leave behind: of all `steps`, or of the last few, and then sums of these steps and
+// of those to come. With
 // all there is room for one more of each kind, so that they are numbered alike.
 static inline void step_rows(Ruler& ruler, const longspan_problem& p, const Shape& s, Index steps, bool all,
                              TapeLayout& t) {
-    const Index ahead = p.batch <= ahead_batch ? ahead_steps : 1;
+    const Index ahead = p.batch <= ahead_batch ? 2 * ahead_steps : 1;
     const Numbering number = numbering(p, s, steps + 1);
     const auto rows = [&](Index slots, Index width) {
         return all ? ruler.rows(number, (steps + 1) * p.batch, width)
