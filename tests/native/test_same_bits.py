@@ -84,6 +84,22 @@ def test_a_sequence_does_not_depend_on_its_batch(size: Sizes, data: st.DataObjec
 
 
 @settings(max_examples=40)
+@given(sizes(max_batch=5, max_hidden=150), st.integers(15, 80), st.integers(1, 300), st.integers(1, 3))
+def test_looking_ahead_changes_no_bit(size: Sizes, steps: int, inputs: int, threads: int) -> None:
+    """One sequence has the input of coming steps projected beside the present one; a batch has not."""
+    options = {**dict(size.options), "layer_norm": False} if size.cell == "lstm" else dict(size.options)
+    size = size._replace(steps=steps, inputs=inputs, batch=5, options=tuple(options.items()))
+    plan, args = problem(size)
+    with engine():
+        want = run(plan, args)
+    with engine(threads):
+        alone = run(plan, rows(args, [2]))
+    for name, value in want.items():
+        dim = 0 if name.startswith("final") else 1
+        assert_same_bits({name: alone[name]}, {name: value.narrow(dim, 2, 1)})
+
+
+@settings(max_examples=40)
 @given(sizes(max_steps=70), st.data())
 def test_chunks_and_single_steps_are_the_whole(size: Sizes, data: st.DataObject) -> None:
     plan, args = problem(size)
