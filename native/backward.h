@@ -67,7 +67,7 @@ class Backward {
             clear(row, padded(width));
             if (in_.state[which] != nullptr)
                 copy(static_cast<const T*>(in_.state[which]) + n * width, width, row);
-            if (call_.length[place] == 0) copy(row, width, static_cast<T*>(in_.initial[which]) + n * width);
+            if (call_.length[place] == 0) give_initial(which, row, n * width, width);
             if (in_.fresh[which] != nullptr) clear(static_cast<T*>(in_.fresh[which]) + n * width, width);
         }
     }
@@ -170,6 +170,11 @@ class Backward {
         return !(s_.norm || s_.projection || s_.hold || s_.drop) && p_.reset == nullptr;
     }
 
+    // Elements of the gradient of an initial state, if it is wanted.
+    void give_initial(int which, const T* from, Index start, Index count) const {
+        if (in_.initial[which] != nullptr) copy(from, count, static_cast<T*>(in_.initial[which]) + start);
+    }
+
     void arrive_plain(Index step, Index place) const {
         if (in_.y == nullptr) return;
         const T* d_y =
@@ -188,8 +193,7 @@ class Backward {
         if (step != call_.first(place)) return;
         const Index to = units_.to < s_.H ? units_.to : s_.H, start = call_.order[place] * s_.H + units_.from;
         for (int which = 0; which < s_.states(); ++which)
-            copy((which == 0 ? own.h : own.c) + units_.from, to - units_.from,
-                 static_cast<T*>(in_.initial[which]) + start);
+            give_initial(which, (which == 0 ? own.h : own.c) + units_.from, start, to - units_.from);
     }
 
     static void add(const T* from, Index count, T* to) {
@@ -388,7 +392,7 @@ class Backward {
                     add(row, width, static_cast<T*>(in_.fresh[which]) + n * width);
                 clear(row, padded(width));
             }
-            if (step == call_.first(place)) copy(row, width, static_cast<T*>(in_.initial[which]) + n * width);
+            if (step == call_.first(place)) give_initial(which, row, n * width, width);
         }
     }
 };

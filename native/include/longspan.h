@@ -133,7 +133,7 @@ struct longspan_gradients {
     const void* record[LONGSPAN_RECORDS];
     void* x; /* (T, B, I) with these strides, features dense, or NULL: not wanted */
     int64_t x_time, x_batch;
-    void* initial[2]; /* (B, P), (B, H) */
+    void* initial[2]; /* (B, P), (B, H); NULL: not wanted */
     void* fresh[2];   /* (B, P), (B, H): the share of each sequence; NULL where there is no reset */
     void* weights[LONGSPAN_WEIGHTS]; /* all that the cell has */
 };

@@ -162,17 +162,17 @@ class _Wanted(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """Gradients of the operands: x, states (L·D, B, ·), fresh states (L·D, ·), weights."""
+    """Gradients of the operands: x, states (L·D, B, ·), fresh states (L·D, ·), weights; None: not wanted."""
 
     x: Tensor | None
-    state: list[Tensor]
+    state: Sequence[Tensor | None]
     fresh: list[Tensor]
     weights: list[Tensor]
 
 
-def _backward(call: Call, kept: _Pass, wanted: _Wanted, *, wants_x: bool) -> _Found:
+def _backward(call: Call, kept: _Pass, wanted: _Wanted, *, wants_x: bool, wants_state: bool) -> _Found:
     weights = [torch.empty_like(weight) for weight in call.weights]
-    states = [call.sides_of(call.sequences, width) for width in call.widths]
+    states = [call.sides_of(call.sequences, width) for width in call.widths] if wants_state else []
     fresh = [call.sides_of(call.sequences, width) for width in call.widths] if call.fresh else []
     places = [record_place(call.plan.cell, name) for name in call.plan.record]
     d_y, d_x, inputs = wanted.y, None, [call.x, *kept.inputs]
@@ -206,7 +206,8 @@ def _backward(call: Call, kept: _Pass, wanted: _Wanted, *, wants_x: bool) -> _Fo
         if direction == 0:
             dropped = layer > 0 and kept.factors
             d_y, d_x = (d_x * kept.factors[layer - 1] if dropped and d_x is not None else d_x), None
-    return _Found(d_y if wants_x else None, states, [part.sum(1) for part in fresh], weights)
+    none = [None] * len(call.widths)
+    return _Found(d_y if wants_x else None, states or none, [part.sum(1) for part in fresh], weights)
 
 
 def _enter(into: Gradients, call: Call, place: int, wanted: _Wanted, places: Sequence[int]) -> None:
@@ -269,7 +270,8 @@ class _Stack(torch.autograd.Function):
         others_in = [None if part is None else part.contiguous() for part in given[1:]]
         kept = _Pass(call.x, (), (), list(tapes), list(inputs), list(factors))
         wanted = _Wanted(d_y, others_in[:states], others_in[states:])
-        found = _backward(call, kept, wanted, wants_x=needed[0])
+        wants_state = any(needed[1 : 1 + states])
+        found = _backward(call, kept, wanted, wants_x=needed[0], wants_state=wants_state)
         if not torch._C._autograd._get_current_graph_task_keep_graph():
             for tape in tapes:
                 native_buffers.give(tape)
