@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define LONGSPAN_ABI 6
+#define LONGSPAN_ABI 7
 #define LONGSPAN_API __attribute__((visibility("default")))
 
 enum longspan_cell { LONGSPAN_LSTM = 0, LONGSPAN_RNN = 1, LONGSPAN_GRU = 2 };

@@ -44,7 +44,7 @@ __all__ = [
     "running",
 ]
 
-ABI = 6
+ABI = 7
 KEEP_NOTHING, KEEP_ALL, KEEP_STATES = 0, 1, 2  # enum longspan_keep
 WEIGHTS = (
     "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_ch",
