@@ -3,6 +3,7 @@
 
 #include "aside.h"
 #include "groups.h"
+#include "kept.h"
 #include "pointwise/gru.h"
 #include "pointwise/lstm.h"
 #include "pointwise/rnn.h"
@@ -469,7 +470,9 @@ class Forward {
 
 template <class T, class W = T>
 void forward(const Call& call, int thread, int threads) {
-    if (call.problem->packed == 0) {
+    if (call.problem->packed == LONGSPAN_PACK_CHANGED) {
+        pack_changed<T, W>(call, thread, threads);
+    } else if (call.problem->packed == LONGSPAN_PACK) {
         pack<T, W>(call, false, thread, threads);
         call.meet(thread);
     }

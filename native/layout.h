@@ -245,6 +245,31 @@ LONGSPAN_INLINE Index elements_of_weights(const longspan_problem& p, Index colum
     return p.weights_type == LONGSPAN_BFLOAT16 ? (columns + 31) / 32 * 16 * depth : columns * depth;
 }
 
+inline constexpr Index kept_facts = 8, kept_line = 8;  // whole numbers; a line of a cache
+
+// Elements of an array of weights.
+LONGSPAN_INLINE Index weight_elements(const Shape& s, int which) {
+    const Index rows = s.gates * s.H;
+    switch (which) {
+        case LONGSPAN_WEIGHT_IH:
+            return rows * s.I;
+        case LONGSPAN_WEIGHT_HH:
+            return rows * s.P;
+        case LONGSPAN_WEIGHT_HR:
+            return s.projection ? s.P * s.H : 0;
+        case LONGSPAN_WEIGHT_CH:
+            return s.peeping * s.H;
+        case LONGSPAN_GAIN_IH:
+        case LONGSPAN_GAIN_HH:
+            return s.norm ? rows : 0;
+        case LONGSPAN_GAIN_C:
+        case LONGSPAN_SHIFT_C:
+            return s.norm ? s.H : 0;
+        default:
+            return rows;
+    }
+}
+
 struct WorkLayout {
     Index w_ih, w_hh, w_hr;                         // packed
     Index bias, gain_ih, gain_hh, gain_c, shift_c;  // padded to whole blocks
@@ -253,10 +278,11 @@ struct WorkLayout {
     Index order;    // (B) sequence at each place, (B) its length, (B) its group; int64
     Index scratch;  // per place, scratch_rows x width
     Index scratch_width;
-    Index chunk;       // backward: steps of a chunk
-    Index ring;        // backward: rows of a chunk,
-    Numbering number;  // and their numbering
-    Index d_sums;      // backward, rows of a chunk: gradients of the sums
+    Index kept, kept_weights;  // what was packed, where calls compare: whole numbers, then the arrays
+    Index chunk;               // backward: steps of a chunk
+    Index ring;                // backward: rows of a chunk,
+    Numbering number;          // and their numbering
+    Index d_sums;              // backward, rows of a chunk: gradients of the sums
     Index d_unit_x, d_unit_h, product_c, d_product_c, new_c;  // the same, for sums over time
     Index d_h;                                                // the same: gradient of h before projection
     Index reset_h;                                            // the same: r h, which the product of n sees
@@ -302,6 +328,12 @@ static inline WorkLayout work_layout(const longspan_problem& p, const Shape& s, 
     w.order = ruler.take(3 * B * index_elements);
     w.scratch_width = 14 * s.width + 4 * s.h_width;
     w.scratch = ruler.take(B * w.scratch_width);
+    if (p.packed == LONGSPAN_PACK_CHANGED) {
+        w.kept = ruler.take((kept_facts + kept_line * p.threads) * index_elements);
+        Index all = 0;
+        for (int which = 0; which < LONGSPAN_WEIGHTS; ++which) all += weight_elements(s, which);
+        w.kept_weights = ruler.take(all);
+    }
     if (backward) {
         w.chunk = chunk_steps(p, s);
         // With room for the state after the chunk, as rows that are made again have.

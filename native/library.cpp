@@ -32,6 +32,12 @@ bool weights_type_fits(const longspan_problem& p, bool backward) {
     return p.weights_type == LONGSPAN_BFLOAT16 && p.type == LONGSPAN_FLOAT32 && p.keep == 0 && !backward;
 }
 
+bool packed_fits(const longspan_problem& p, bool backward) {
+    if (p.packed == LONGSPAN_PACK) return true;
+    return (p.packed == LONGSPAN_PACKED || p.packed == LONGSPAN_PACK_CHANGED) && !backward &&
+           (p.packed == LONGSPAN_PACKED || p.keep == LONGSPAN_KEEP_NOTHING);
+}
+
 bool options_fit(const longspan_problem& p) {
     constexpr int lstm =
         LONGSPAN_PEEPHOLE | LONGSPAN_COUPLED | LONGSPAN_NO_FORGET | LONGSPAN_LAYER_NORM | LONGSPAN_PROJECTION;
@@ -70,7 +76,7 @@ int check(const longspan_problem& p, bool backward) {
     if (!sizes_fit(p)) return LONGSPAN_BAD_SHAPE;
     if (engine_of(p.isa) == nullptr)
         return engine_of(0) == nullptr ? LONGSPAN_NO_PROCESSOR : LONGSPAN_BAD_OPTION;
-    return weights_type_fits(p, backward) ? LONGSPAN_OK : LONGSPAN_BAD_OPTION;
+    return weights_type_fits(p, backward) && packed_fits(p, backward) ? LONGSPAN_OK : LONGSPAN_BAD_OPTION;
 }
 
 Index element(const longspan_problem& p) {

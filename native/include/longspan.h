@@ -34,6 +34,12 @@ enum longspan_type { LONGSPAN_FLOAT32 = 0, LONGSPAN_FLOAT64 = 1 };
  * the bit. */
 enum longspan_weights_type { LONGSPAN_AS_TYPE = 0, LONGSPAN_BFLOAT16 = 1 };
 
+/* Whether a forward call packs the weights. It need not where `work` holds them as a call of the same shape
+ * has packed them, and nothing has written to it since: pointers to weights then only say which there are. Or
+ * it may find out by itself, for calls without a tape: `work`, all zero before the first call, also holds a
+ * copy of the weights, and they are packed again where they are no longer the same, to the bit. */
+enum longspan_packed { LONGSPAN_PACK = 0, LONGSPAN_PACKED = 1, LONGSPAN_PACK_CHANGED = 2 };
+
 /* What a forward call leaves on the tape for its backward pass: nothing, everything, or the states at a few
  * steps, from which the backward pass makes the rest again, with the same bits. */
 enum longspan_keep { LONGSPAN_KEEP_NOTHING = 0, LONGSPAN_KEEP_ALL = 1, LONGSPAN_KEEP_STATES = 2 };
@@ -88,14 +94,12 @@ enum longspan_record {
 /* One layer in one direction. */
 struct longspan_problem {
     int32_t cell, options, type;
-    int32_t training; /* draw masks (else zoneout takes its expectation) */
-    int32_t reverse;  /* from the last step of each sequence to its first */
-    int32_t keep;     /* enum longspan_keep */
-    int32_t threads;  /* at most this many, at least 1 */
-    int32_t isa;      /* 0 the best one, 3 x86-64-v3, 4 x86-64-v4: for tests */
-    int32_t packed; /* `work` holds the weights as a forward call of the same shape, without a reset of `work`
-                       since, has packed them: do not pack again. Pointers to weights then only say which
-                       there are */
+    int32_t training;                            /* draw masks (else zoneout takes its expectation) */
+    int32_t reverse;                             /* from the last step of each sequence to its first */
+    int32_t keep;                                /* enum longspan_keep */
+    int32_t threads;                             /* at most this many, at least 1 */
+    int32_t isa;                                 /* 0 the best one, 3 x86-64-v3, 4 x86-64-v4: for tests */
+    int32_t packed;                              /* enum longspan_packed */
     int32_t weights_type;                        /* enum longspan_weights_type */
     int64_t steps, batch, inputs, hidden, width; /* T B I H P */
     double cell_clip;                            /* 0: none */

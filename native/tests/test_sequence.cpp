@@ -207,6 +207,9 @@ void refusals() {
     CHECK(status([](P& p, R&) { p.threads = 0; }) == LONGSPAN_BAD_SHAPE, "no threads");
     CHECK(status([](P& p, R&) { p.cell = 9; }) == LONGSPAN_BAD_OPTION, "cell");
     CHECK(status([](P& p, R&) { p.options = 6; }) == LONGSPAN_BAD_OPTION, "coupled without forget gate");
+    CHECK(status([](P& p, R&) { p.packed = 3; }) == LONGSPAN_BAD_OPTION, "packed in another way");
+    CHECK(status([](P& p, R&) { p.packed = LONGSPAN_PACK_CHANGED, p.keep = 1; }) == LONGSPAN_BAD_OPTION,
+          "weights kept beside a tape");
     CHECK(status([](P& p, R&) { p.weights_type = 2; }) == LONGSPAN_BAD_OPTION, "type of weights");
     CHECK(status([](P& p, R&) { p.weights_type = p.type = 1; }) == LONGSPAN_BAD_OPTION, "half of a double");
     CHECK(status([](P& p, R&) { p.weights_type = p.keep = 1; }) == LONGSPAN_BAD_OPTION, "half with a tape");

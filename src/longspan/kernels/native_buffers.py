@@ -1,4 +1,5 @@
-"""Buffers that are used again: work spaces, and the memory of a tape once its backward pass is over.
+"""Buffers that are used again: work spaces, some with the weights that were packed in them, and the memory of
+a tape once its backward pass is over.
 
 A fresh buffer of many megabytes comes from the system page by page, which took a fifth of a training step at
 64 sequences of 100 steps and 256 units; small ones cost a small layer a microsecond each, and their place in
@@ -8,19 +9,45 @@ the cache. What is kept is bounded, and only what nobody can read any more.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
+from collections.abc import Hashable
 from threading import Lock, local
 
 import torch
 from torch import Tensor
 
-__all__ = ["give", "take"]
+__all__ = ["give", "keep", "kept", "may_keep", "take"]
 
 _LARGE = 1 << 20  # bytes: from here on all threads share what is kept
-_MOST = 1 << 28  # bytes kept of large ones,
-_MOST_SMALL = 1 << 22  # and of small ones by each thread
+_MOST_SMALL = 1 << 22  # bytes of smaller ones that a thread keeps
 
-_lock = Lock()
-_kept: OrderedDict[int, Tensor] = OrderedDict()  # large ones by address, the longest unused first
+
+def _bytes(buffer: Tensor) -> int:
+    return buffer.numel() * buffer.dtype.itemsize
+
+
+class _Bounded:
+    """Buffers by name, of at most so many bytes; the longest unused goes first. Called with the lock held."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.by_name: OrderedDict[Hashable, Tensor] = OrderedDict()
+        self.bytes = 0
+
+    def pop(self, name: Hashable) -> Tensor | None:
+        """Take one out, if it is there."""
+        found = self.by_name.pop(name, None)
+        self.bytes -= 0 if found is None else _bytes(found)
+        return found
+
+    def put(self, name: Hashable, buffer: Tensor) -> None:
+        """Put one in, in the place of one of the same name; not one that is too large by itself."""
+        self.pop(name)
+        if _bytes(buffer) > self.most:
+            return
+        self.by_name[name] = buffer
+        self.bytes += _bytes(buffer)
+        while self.bytes > self.most:
+            self.pop(next(iter(self.by_name)))
 
 
 class _Small(local):
@@ -31,6 +58,9 @@ class _Small(local):
         self.bytes = 0
 
 
+_lock = Lock()
+_large = _Bounded(1 << 28)  # by address
+_packed = _Bounded(1 << 27)  # work spaces with weights, by the addresses of these, size and type
 _small = _Small()
 
 
@@ -48,9 +78,10 @@ def take(elements: int, dtype: torch.dtype) -> Tensor:
             return own.pop()
         return torch.empty(elements, dtype=dtype)
     with _lock:
-        for address, kept in _kept.items():
+        for address, kept in _large.by_name.items():
             if kept.numel() == elements and kept.dtype is dtype and kept.is_inference() == inference:
-                return _kept.pop(address)
+                _large.pop(address)
+                return kept
     return torch.empty(elements, dtype=dtype)
 
 
@@ -58,18 +89,34 @@ def give(buffer: Tensor) -> None:
     """Keep a buffer for the next that wants its size; the caller reads it no more."""
     elements, dtype = buffer.numel(), buffer.dtype
     size = elements * dtype.itemsize
-    if size < _LARGE:
-        _small.bytes += size
-        if _small.bytes > _MOST_SMALL:
-            _small.kept.clear()
-            _small.bytes = size
-        _small.kept[elements, dtype, buffer.is_inference()].append(buffer)
+    if size >= _LARGE:
+        with _lock:
+            _large.put(buffer.data_ptr(), buffer)
         return
-    if size > _MOST:
-        return
+    _small.bytes += size
+    if _small.bytes > _MOST_SMALL:
+        _small.kept.clear()
+        _small.bytes = size
+    _small.kept[elements, dtype, buffer.is_inference()].append(buffer)
+
+
+def may_keep() -> bool:
+    """Whether work spaces may hold something from call to call: not where unwritten memory is to be seen."""
+    return not torch.are_deterministic_algorithms_enabled()
+
+
+def kept(weights: tuple[int, ...], elements: int, dtype: torch.dtype) -> Tensor:
+    """The work space that the last call with weights at these addresses left, or one of zeros.
+
+    The engine compares the weights that it finds there with those of the call, so that an address which has
+    come to mean others does no harm. Who has it has it alone: a call of another thread meanwhile gets zeros.
+    """
     with _lock:
-        _kept[buffer.data_ptr()] = buffer
-        total = sum(kept.numel() * kept.element_size() for kept in _kept.values())
-        while total > _MOST:
-            _, oldest = _kept.popitem(last=False)
-            total -= oldest.numel() * oldest.element_size()
+        found = _packed.pop((weights, elements, dtype))
+    return torch.zeros(elements, dtype=dtype) if found is None else found
+
+
+def keep(weights: tuple[int, ...], space: Tensor) -> None:
+    """Keep a work space with its weights for the next call."""
+    with _lock:
+        _packed.put((weights, space.numel(), space.dtype), space)

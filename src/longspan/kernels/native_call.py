@@ -13,7 +13,10 @@ from longspan.core.errors import InputError
 from longspan.kernels.native_cells import facts_of
 from longspan.kernels.native_library import (
     KEEP_ALL,
+    KEEP_NOTHING,
     KEEP_STATES,
+    PACK,
+    PACK_CHANGED,
     TYPES,
     Problem,
     Running,
@@ -59,7 +62,7 @@ def _side(
         cell=facts.code, options=facts.options, type=TYPES[plan.dtype], training=plan.training,
         reverse=direction, keep=keep, threads=how.threads, isa=how.isa, steps=sizes[0], batch=sizes[1],
         inputs=sizes[2], hidden=plan.hidden_size, width=plan.state_width("h"), layer=layer,
-        cell_clip=facts.cell_clip, direction=direction,
+        cell_clip=facts.cell_clip, direction=direction, packed=PACK_CHANGED if keep == KEEP_NOTHING else PACK,
         recurrent_dropout=plan.recurrent_dropout if plan.training else 0.0,
     )  # fmt: skip
     for which in range(len(plan.cell.states)):

@@ -21,7 +21,15 @@ from longspan.kernels import native_buffers
 from longspan.kernels.masks import dropout_factor
 from longspan.kernels.native_call import Call, CallFacts, kept_by
 from longspan.kernels.native_cells import record_place
-from longspan.kernels.native_library import KEEP_NOTHING, Gradients, Problem, Results, checked, library
+from longspan.kernels.native_library import (
+    KEEP_NOTHING,
+    PACK,
+    Gradients,
+    Problem,
+    Results,
+    checked,
+    library,
+)
 from longspan.kernels.native_stack import run_operators
 from longspan.kernels.plan import Arguments, Plan, Result
 
@@ -104,7 +112,7 @@ def _forward(call: Call, *, keep: int) -> _Pass:
                 x = _between(call, layer - 1, y, passed)
             y = call.rows(call.directions * width)
         problem, side = call.problem(place, x, keep=keep, backward=False)
-        tape, work = _enter_space(problem, side, call, keep)
+        space = _enter_space(problem, side, call, keep)
         out = Results(y.data_ptr() + direction * width * size, y.stride(call.time), y.stride(call.batch))
         row = place * call.sequences * size
         for which, part in enumerate(finals):
@@ -114,24 +122,50 @@ def _forward(call: Call, *, keep: int) -> _Pass:
                 record.data_ptr() + place * record[0, 0].numel() * size
             )
         checked(run(ctypes.byref(problem), ctypes.byref(out)))
-        native_buffers.give(work)
-        if tape is not None:
-            tapes.append(tape)
+        space.leave(tapes)
     return _Pass(y, tuple(finals), tuple(records), tapes, passed.inputs, passed.factors)
 
 
-def _enter_space(problem: Problem, side: CallFacts, call: Call, keep: int) -> tuple[Tensor | None, Tensor]:
-    """Tape and work space of a forward call: one buffer where no tape is kept."""
+class _Space(NamedTuple):
+    """Memory of a forward call of one side.
+
+    Attributes:
+        work: the work space; with the tape in front of it where none is kept.
+        tape: the tape that is kept.
+        weights: what the work space goes by where it keeps packed weights for the next call.
+    """
+
+    work: Tensor
+    tape: Tensor | None
+    weights: tuple[int, ...]
+
+    def leave(self, tapes: list[Tensor]) -> None:
+        """After the call."""
+        if self.weights:
+            native_buffers.keep(self.weights, self.work)
+        else:
+            native_buffers.give(self.work)
+        if self.tape is not None:
+            tapes.append(self.tape)
+
+
+def _enter_space(problem: Problem, side: CallFacts, call: Call, keep: int) -> _Space:
     size, dtype = call.size, call.plan.dtype
-    if keep == KEEP_NOTHING:
-        tape, work = None, native_buffers.take(side.tape + side.work, dtype)
-        problem.tape = work.data_ptr()
-        problem.work = problem.tape + side.tape * size
-    else:
+    problem.tape_bytes, problem.work_bytes = side.tape * size, side.work * size
+    if keep != KEEP_NOTHING:
         tape, work = native_buffers.take(side.tape, dtype), native_buffers.take(side.work, dtype)
         problem.tape, problem.work = tape.data_ptr(), work.data_ptr()
-    problem.tape_bytes, problem.work_bytes = side.tape * size, side.work * size
-    return tape, work
+        return _Space(work, tape, ())
+    weights: tuple[int, ...] = ()
+    if native_buffers.may_keep():
+        weights = (problem.weights[0], problem.weights[1])
+        work = native_buffers.kept(weights, side.tape + side.work, dtype)
+    else:
+        problem.packed = PACK
+        work = native_buffers.take(side.tape + side.work, dtype)
+    problem.tape = work.data_ptr()
+    problem.work = problem.tape + problem.tape_bytes
+    return _Space(work, None, weights)
 
 
 class _Between(NamedTuple):

@@ -25,6 +25,9 @@ __all__ = [
     "KEEP_NOTHING",
     "KEEP_STATES",
     "LAYERS",
+    "PACK",
+    "PACKED",
+    "PACK_CHANGED",
     "PRE",
     "RECORDS",
     "STATUS",
@@ -46,6 +49,7 @@ __all__ = [
 
 ABI = 7
 KEEP_NOTHING, KEEP_ALL, KEEP_STATES = 0, 1, 2  # enum longspan_keep
+PACK, PACKED, PACK_CHANGED = 0, 1, 2  # enum longspan_packed
 WEIGHTS = (
     "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_ch",
     "gain_ih", "gain_hh", "gain_c", "shift_c",

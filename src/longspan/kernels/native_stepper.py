@@ -11,7 +11,16 @@ from torch import Tensor
 from longspan.cells.base import Cell
 from longspan.core.errors import InputError
 from longspan.kernels.native_cells import engine_code, engine_options
-from longspan.kernels.native_library import TYPES, WEIGHTS, Problem, Results, checked, library, running
+from longspan.kernels.native_library import (
+    PACKED,
+    TYPES,
+    WEIGHTS,
+    Problem,
+    Results,
+    checked,
+    library,
+    running,
+)
 
 __all__ = ["Stepper"]
 
@@ -162,7 +171,7 @@ class Stepper:
         self.bind(x, y, self.start())
         self.step()
         for problem in self._problems:
-            problem.packed = 1
+            problem.packed = PACKED
             for place, address in enumerate(problem.weights):
                 problem.weights[place] = problem.work if address else None  # read no more
         self._unpacked.clear()

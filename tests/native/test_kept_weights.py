@@ -1,0 +1,116 @@
+"""Calls without gradients keep packed weights, and see every change of the weights, however it was made."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from native_problems import assert_same_bits, engine
+from torch import Tensor
+
+from longspan import nn
+from longspan.kernels import native_buffers
+from longspan.nn.stack import Recurrent
+
+
+@pytest.fixture(autouse=True)
+def keeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As outside of these tests, which fill memory that is not written yet with NaN and so keep nothing."""
+    monkeypatch.setattr(native_buffers, "may_keep", lambda: True)
+    monkeypatch.setattr(native_buffers, "_packed", native_buffers._Bounded(1 << 20))
+
+
+def _named(result: tuple[Tensor, tuple[Tensor, ...]]) -> dict[str, Tensor]:
+    return {"y": result[0], **{str(number): part for number, part in enumerate(result[1])}}
+
+
+def _assert_seen(layer: Recurrent, x: Tensor) -> None:
+    """A call without gradients has the bits of one with gradients, which packs the weights anew."""
+    with torch.no_grad():
+        got = layer(x)
+    assert native_buffers._packed.by_name
+    assert_same_bits(_named(got), _named(layer(x)))
+
+
+def _layer(**options: object) -> Recurrent:
+    torch.manual_seed(0)
+    return nn.LSTM(5, 40, peephole=True, layer_norm=True, proj_size=20, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_change_of_any_weight_is_seen(threads: int) -> None:
+    layer, x = _layer(), torch.randn(4, 3, 5)
+    with engine(threads):
+        _assert_seen(layer, x)
+        before = layer(x)[0]
+        for name, weight in layer.named_parameters():
+            for element in (0, weight.numel() // 2, weight.numel() - 1):
+                weight.data.view(-1)[element] += 1.0  # past the counter of versions
+                _assert_seen(layer, x)
+            after = layer(x)[0]
+            assert not torch.equal(before, after), name
+            before = after
+
+
+def test_a_change_by_numpy_and_a_loaded_state_are_seen() -> None:
+    layer, x = _layer(), torch.randn(4, 3, 5)
+    state = {name: part.clone() for name, part in layer.state_dict().items()}
+    first = layer(x)[0]
+    _assert_seen(layer, x)
+    layer.weight_hh_l0.detach().numpy()[...] *= 2.0
+    _assert_seen(layer, x)
+    layer.load_state_dict(state)
+    _assert_seen(layer, x)
+    assert torch.equal(layer(x)[0], first)
+
+
+def test_layers_that_share_weights_and_differ_in_options() -> None:
+    coupled, without = nn.LSTM(5, 40, coupled=True), nn.LSTM(5, 40, forget_gate=False)
+    without._parameters.update(coupled._parameters)
+    x = torch.randn(4, 3, 5)
+    for layer in (coupled, without, coupled):
+        _assert_seen(layer, x)
+    with torch.no_grad():
+        assert not torch.equal(coupled(x)[0], without(x)[0])
+
+
+def test_biases_that_come_and_go() -> None:
+    layer, plain = nn.LSTM(5, 40), nn.LSTM(5, 40, bias=False)
+    plain._parameters.update({name: layer._parameters[name] for name in ("weight_ih_l0", "weight_hh_l0")})
+    x = torch.randn(4, 3, 5)
+    for each in (layer, plain, layer):
+        _assert_seen(each, x)
+
+
+def test_masks_are_drawn_at_every_call() -> None:
+    layer, x = nn.LSTM(5, 40, recurrent_dropout=0.5), torch.randn(6, 3, 5)
+    with torch.no_grad():
+        first, again = (layer(x, seed=seed)[0] for seed in (1, 2))
+    assert not torch.equal(first, again)
+    assert_same_bits({"y": again}, {"y": layer(x, seed=2)[0]})
+
+
+def test_many_threads_at_once_have_the_bits_of_one() -> None:
+    layer, x = nn.LSTM(16, 64), torch.randn(20, 2, 16)
+    with torch.no_grad():
+        want = _named(layer(x))
+
+    def call(_: int) -> dict[str, Tensor]:
+        with torch.no_grad():
+            return _named(layer(x))
+
+    with ThreadPoolExecutor(8) as pool:
+        for got in pool.map(call, range(200)):
+            assert_same_bits(got, want)
+
+
+def test_what_is_kept_is_bounded() -> None:
+    layer, spaces = nn.LSTM(16, 64), native_buffers._packed
+    for batch in range(1, 40):
+        _assert_seen(layer, torch.randn(3, batch, 16))
+        sizes = [each.numel() * each.element_size() for each in spaces.by_name.values()]
+        assert 0 < sum(sizes) == spaces.bytes <= spaces.most
+    with torch.no_grad():
+        nn.LSTM(200, 300)(torch.randn(3, 1, 200))  # larger than all that may be kept
+    assert sum(sizes) == spaces.bytes
