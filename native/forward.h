@@ -107,6 +107,7 @@ class Forward {
     Packed<W> w_ih_, w_hh_, w_hr_;
     Packed<W> w_hn_;  // U_n, where its product waits for r
     Aside<T> aside_;  // the input terms of coming steps
+    static constexpr bool has_aside = Aside<T>::possible && std::is_same_v<T, W>;
     bool wants_pre_ = false, records_ = false;
     Index marks_ = 0;           // steps between two states that are kept; 0 where none is
     Share panels_, panels_hr_;  // of the products: all, or those of this thread
@@ -181,7 +182,7 @@ class Forward {
     void look_ahead(const Group& group, Index step, Share steps) {
         if (step == steps.from || !begins_aside(group, step, steps))
             for (Index k = 0; k < group.count; ++k) project_ahead(group.place[k], {step, steps.to});
-        if constexpr (Aside<T>::possible && std::is_same_v<T, W>) {
+        if constexpr (has_aside) {
             aside_.finish();
             if (begins_aside(group, step + ahead_steps, steps))
                 project_aside(group.place[0], step + ahead_steps);
@@ -190,7 +191,7 @@ class Forward {
 
     // Whether the input terms of the steps from this one on are the product that is made aside.
     bool begins_aside(const Group& group, Index step, Share steps) const {
-        if (!Aside<T>::possible || !std::is_same_v<T, W> || group.count != 1) return false;
+        if (!has_aside || group.count != 1) return false;
         const Index last = step + ahead_steps - 1, place = group.place[0];
         return w_ih_.vectors % 4 == 0 && w_hh_.vectors % 4 == 0 && last < steps.to &&
                call_.active(place, step) && call_.active(place, last);
@@ -335,7 +336,7 @@ class Forward {
         const Product<T, W> job{{recurrent, {}},     1,        nullptr, Begin::kept, End::store,
                                 recurrent_columns(), in.turned};
         const Share panels = panels_of(early());
-        if constexpr (Aside<T>::possible && std::is_same_v<T, W>)
+        if constexpr (has_aside)
             if (ahead && !aside_.done()) return aside_.multiply_row(job, panels, sums[0]);
         multiply<T>(now.count, job, panels.from, panels.to, sums);
     }

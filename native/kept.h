@@ -33,14 +33,14 @@ class Kept {
         return found;
     }
 
-    // What is packed from here on; after all have read the answers, which stay as they are.
+    // What is packed from here on; after all have met, since they compare with what stood here.
     void keep(int thread, int threads) const {
+        if (thread == 0) facts(facts_);
         each_array([&](const T* array, Index count, T* copy) {
             const Share mine = share(count, thread, threads);
             __builtin_memcpy(copy + mine.from, array + mine.from, bytes(mine));
         });
     }
-    void keep_facts() const { facts(facts_); }
 
   private:
     const Call& call_;
@@ -86,8 +86,6 @@ void pack_changed(const Call& call, int thread, int threads) {
         pack<T, W>(call, false, thread, threads);
     }
     call.meet(thread);
-    // The facts last: who is interrupted before has packed nothing.
-    if (thread == 0) kept.keep_facts();
 }
 
 }  // namespace longspan::LONGSPAN_ISA

@@ -66,8 +66,7 @@ _small = _Small()
 
 def take(elements: int, dtype: torch.dtype) -> Tensor:
     """An empty buffer of so many elements."""
-    # Whoever asks torch for deterministic memory wants to see what is read before it is written.
-    if torch.are_deterministic_algorithms_enabled():
+    if not may_keep():
         return torch.empty(elements, dtype=dtype)
     # What is made in inference mode cannot be saved for a backward pass.
     size, inference = elements * dtype.itemsize, torch.is_inference_mode_enabled()
@@ -101,7 +100,8 @@ def give(buffer: Tensor) -> None:
 
 
 def may_keep() -> bool:
-    """Whether work spaces may hold something from call to call: not where unwritten memory is to be seen."""
+    """Whether a buffer may come from an earlier call, with what it holds."""
+    # Whoever asks torch for deterministic memory wants to see what is read before it is written.
     return not torch.are_deterministic_algorithms_enabled()
 
 

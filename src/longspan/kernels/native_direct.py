@@ -104,12 +104,14 @@ def _forward(call: Call, *, keep: int) -> _Pass:
         for name in plan.record
     ]
     tapes: list[Tensor] = []
-    passed = _Between([], [])
+    inputs: list[Tensor] = []
+    factors: list[Tensor] = []
     run, x, y = library().longspan_forward, call.x, call.x
     for layer, direction, place in call.sides():
         if direction == 0:
             if layer > 0:
-                x = _between(call, layer - 1, y, passed)
+                x = _between(call, layer - 1, y, factors)
+                inputs.append(x)
             y = call.rows(call.directions * width)
         problem, side = call.problem(place, x, keep=keep, backward=False)
         space = _enter_space(problem, side, call, keep)
@@ -123,7 +125,7 @@ def _forward(call: Call, *, keep: int) -> _Pass:
             )
         checked(run(ctypes.byref(problem), ctypes.byref(out)))
         space.leave(tapes)
-    return _Pass(y, tuple(finals), tuple(records), tapes, passed.inputs, passed.factors)
+    return _Pass(y, tuple(finals), tuple(records), tapes, inputs, factors)
 
 
 class _Space(NamedTuple):
@@ -168,22 +170,14 @@ def _enter_space(problem: Problem, side: CallFacts, call: Call, keep: int) -> _S
     return _Space(work, None, weights)
 
 
-class _Between(NamedTuple):
-    """What lies between layers: inputs of all but the first, factors of dropout after all but the last."""
-
-    inputs: list[Tensor]
-    factors: list[Tensor]
-
-
-def _between(call: Call, layer: int, y: Tensor, passed: _Between) -> Tensor:
+def _between(call: Call, layer: int, y: Tensor, factors: list[Tensor]) -> Tensor:
     """The input of the next layer: the output of this one, dropped out of where the plan says so."""
     if call.plan.drops_between_layers:
         time_major = y.transpose(0, 1) if call.plan.batch_first else y
         factor = dropout_factor(call.plan, call.args, layer, time_major)
         factor = factor.transpose(0, 1) if call.plan.batch_first else factor
-        passed.factors.append(factor)
+        factors.append(factor)
         y = y * factor
-    passed.inputs.append(y)
     return y
 
 
