@@ -291,6 +291,15 @@ int32_t longspan_forward(const longspan_problem* problem, const longspan_results
     return LONGSPAN_OK;
 }
 
+int32_t longspan_forward_layers(const longspan_problem* problems, const longspan_results* results,
+                                int32_t layers) {
+    if (problems == nullptr || results == nullptr) return LONGSPAN_BAD_POINTER;
+    int32_t status = LONGSPAN_OK;
+    for (int32_t layer = 0; layer < layers && status == LONGSPAN_OK; ++layer)
+        status = longspan_forward(problems + layer, results + layer);
+    return status;
+}
+
 int32_t longspan_backward(const longspan_problem* problem, const longspan_gradients* gradients) {
     if (problem == nullptr || gradients == nullptr) return LONGSPAN_BAD_POINTER;
     if (problem->keep == LONGSPAN_KEEP_NOTHING) return LONGSPAN_BAD_OPTION;

@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define LONGSPAN_ABI 7
+#define LONGSPAN_ABI 8
 #define LONGSPAN_API __attribute__((visibility("default")))
 
 enum longspan_cell { LONGSPAN_LSTM = 0, LONGSPAN_RNN = 1, LONGSPAN_GRU = 2 };
@@ -212,6 +212,11 @@ LONGSPAN_API int32_t longspan_sizes(const struct longspan_problem* problem, int3
 /* Run all steps. */
 LONGSPAN_API int32_t longspan_forward(const struct longspan_problem* problem,
                                       const struct longspan_results* results);
+
+/* One call after the other: the layers of a stack, of which each reads what the one before it writes. Stops
+ * at the first that is refused, with its status. */
+LONGSPAN_API int32_t longspan_forward_layers(const struct longspan_problem* problems,
+                                             const struct longspan_results* results, int32_t layers);
 
 /* Gradients of a forward call that kept a tape, and the same problem. The tape is only read. */
 LONGSPAN_API int32_t longspan_backward(const struct longspan_problem* problem,

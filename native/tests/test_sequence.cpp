@@ -184,6 +184,32 @@ void recomputing() {
     }
 }
 
+void layers() {
+    // The second reads what the first writes; the third would, but is refused.
+    const Numbers n(2, 3, 8, 8, 5);
+    const Outcome first = forward(problem_of(n));
+    Numbers above = n;
+    above.x = first.y;
+    const Outcome want = forward(problem_of(above));
+    longspan_problem p[] = {problem_of(n), problem_of(n), problem_of(n)};
+    const Space a(p[0], false), b(p[1], false), c(p[2], false);
+    std::vector<float> y[3], h[3], cell[3];
+    longspan_results r[3]{};
+    for (int layer = 0; layer < 3; ++layer) {
+        y[layer] = n.x, h[layer] = n.h, cell[layer] = n.c;
+        if (layer > 0) p[layer].x = y[layer - 1].data();
+        r[layer].y = y[layer].data(), r[layer].y_time = p[layer].x_time, r[layer].y_batch = p[layer].x_batch;
+        r[layer].state[0] = h[layer].data(), r[layer].state[1] = cell[layer].data();
+    }
+    CHECK(longspan_forward_layers(p, r, 2) == LONGSPAN_OK, "two layers");
+    CHECK((Outcome{y[1], h[1], cell[1]} == want), "the second reads the first");
+    p[1].x = nullptr;
+    y[0] = n.x;
+    CHECK(longspan_forward_layers(p, r, 3) == LONGSPAN_BAD_POINTER, "the second is refused");
+    CHECK(y[0] == first.y && y[2] == n.x, "the first ran, and the third did not");
+    CHECK(longspan_forward_layers(nullptr, r, 3) == LONGSPAN_BAD_POINTER, "no problems");
+}
+
 void refusals() {
     const Numbers n(2, 2, 3, 4, 1);
     const auto status = [&](auto change) {
@@ -229,6 +255,7 @@ int main() {
     half_weights();
     gradients();
     recomputing();
+    layers();
     refusals();
     return verdict();
 }

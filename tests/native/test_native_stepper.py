@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from threading import Event, Thread
+
 import pytest
 import torch
 from native_problems import assert_same_bits
@@ -11,6 +15,7 @@ from longspan import cells
 from longspan.cells.base import Cell
 from longspan.core.errors import InputError
 from longspan.kernels import native
+from longspan.kernels.native_library import NativeError
 from longspan.kernels.native_stepper import Stepper
 from longspan.kernels.plan import Arguments, Plan
 
@@ -101,7 +106,54 @@ def test_what_does_not_fit_is_refused() -> None:
         stepper(torch.zeros(1, I), (torch.zeros(L, 1, H),))
     with pytest.raises(InputError, match="expected 8 weights, 4 for each of 2 layers, got 4"):
         Stepper(CELLS[0], _weights(CELLS[0])[:4], L)
+    with pytest.raises(InputError, match="num_layers, batch and threads of at least 1, got 0, 1 and 1"):
+        Stepper(CELLS[0], [], 0, threads=1)
     with pytest.raises(
         InputError, match=r"zoneout for each of the states \('h', 'c'\), or none, got \(0.1,\)"
     ):
         Stepper(CELLS[0], _weights(CELLS[0]), L, zoneout=(0.1,))
+
+
+def test_a_call_unbinds() -> None:
+    stepper = Stepper(CELLS[0], _weights(CELLS[0]), L)
+    stepper.bind(torch.zeros(1, I), torch.zeros(1, H), stepper.start())
+    stepper.step()
+    stepper(torch.zeros(1, I))
+    with pytest.raises(InputError, match="nothing is bound"):
+        stepper.step()
+
+
+def test_a_step_that_the_engine_refuses_is_an_error() -> None:
+    stepper = Stepper(CELLS[0], _weights(CELLS[0]), L)
+    stepper.bind(torch.zeros(1, I), torch.zeros(1, H), stepper.start())
+    stepper._problems[1].x = None
+    with pytest.raises(NativeError, match="an array that the call needs is missing"):
+        stepper.step()
+
+
+@pytest.fixture
+def rare_switches() -> Iterator[None]:
+    """A thread gives the lock of the interpreter away by itself only after a minute."""
+    kept = sys.getswitchinterval()
+    sys.setswitchinterval(60.0)
+    yield
+    sys.setswitchinterval(kept)
+
+
+@pytest.mark.usefixtures("rare_switches")
+@pytest.mark.parametrize(("hidden", "gives_way"), [(64, False), (512, True)])
+def test_only_long_steps_give_the_lock_of_the_interpreter_away(hidden: int, *, gives_way: bool) -> None:
+    cell = CELLS[0]
+    weights = [torch.zeros(shape) for shape in cell.shapes(8, hidden, 0).values()]
+    stepper = Stepper(cell, weights)
+    stepper.bind(torch.zeros(1, 8), torch.zeros(1, hidden), stepper.start())
+    start, ran = Event(), Event()
+    other = Thread(target=lambda: start.wait() and ran.set())
+    other.start()
+    start.set()
+    for _ in range(20_000):
+        stepper.step()
+        if ran.is_set():
+            break
+    assert ran.is_set() == gives_way
+    other.join()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from longspan.kernels.native_library import (
     Problem,
     Results,
     checked,
+    held_library,
     library,
     running,
 )
@@ -25,13 +27,16 @@ from longspan.kernels.native_library import (
 __all__ = ["Stepper"]
 
 _BFLOAT16 = 1  # of the engine's weights_type
+_SHORT = 1 << 19  # products of a step, some 10 to 20 µs: so long it keeps the lock of the interpreter
 
 
 class Stepper:
     """Streams a batch of sequences through a stack of forward layers, a step at a time, in evaluation.
 
     The weights are packed once, here: later changes of theirs are not seen. The results have the bits of the
-    whole sequence run by the native kernel. Not to be used from two threads at once.
+    whole sequence run by the native kernel. Not to be used from two threads at once. A step of some
+    microseconds keeps the lock of the interpreter: to give it to a thread that computes in Python would cost
+    milliseconds.
 
     Matrices given in bfloat16 are kept so, in half the memory, which from H of about 256 is what a step waits
     for; x, y, the state and all sums stay float32. The results are, to the bit, those of a float32 stepper
@@ -48,6 +53,10 @@ class Stepper:
         zoneout: rate for each state, or nothing.
         threads: at most this many, as many as torch has if None; small layers and batches take fewer.
 
+    Attributes:
+        step: one step on what is bound; raises ``InputError`` where nothing is. ``bind`` and a call of the
+            stepper put another function here: read it anew after either.
+
     Raises:
         InputError: a cell, type or shape that the engine does not have.
         NativeError: there is no engine.
@@ -63,7 +72,6 @@ class Stepper:
         zoneout: Sequence[float] = (),
         threads: int | None = None,
     ) -> None:
-        self._call = library().longspan_forward
         count = len(cell.weights)
         if len(weights) != num_layers * count:
             raise InputError(
@@ -71,8 +79,11 @@ class Stepper:
                 f"got {len(weights)}"
             )
         threads = running().threads if threads is None else threads
-        if batch < 1 or threads < 1:
-            raise InputError(f"Stepper: expected batch and threads of at least 1, got {batch} and {threads}")
+        if min(num_layers, batch, threads) < 1:
+            raise InputError(
+                "Stepper: expected num_layers, batch and threads of at least 1, got "
+                f"{num_layers}, {batch} and {threads}"
+            )
         if len(zoneout) not in (0, len(cell.states)):
             raise InputError(
                 f"Stepper: expected zoneout for each of the states {cell.states}, or none, "
@@ -92,12 +103,12 @@ class Stepper:
         self._between = [
             torch.zeros(batch, self.output_size, dtype=self.dtype) for _ in range(num_layers - 1)
         ]
-        self._problems: list[Problem] = []
-        self._results = [Results() for _ in range(num_layers)]
         self._held, self._unpacked = list[Tensor](), list[Tensor]()
+        self._problems, self._results = (Problem * num_layers)(), (Results * num_layers)()
         for layer in range(num_layers):
             part = weights[layer * count : (layer + 1) * count]
-            self._problems.append(self._problem(part, hidden, layer, tuple(zoneout), threads))
+            self._problems[layer] = self._problem(part, hidden, layer, tuple(zoneout), threads)
+            self._results[layer].y_batch = self.output_size
         self._x_shape, self._y_shape = (batch, self.input_size), (batch, self.output_size)
         # A copy of a shape is made in two thirds of the time of a tensor of a given shape.
         self._like = [torch.empty(shape, dtype=self.dtype) for shape in (self._y_shape, *self.state_shapes)]
@@ -106,12 +117,8 @@ class Stepper:
             (problem, result, problem.state, result.state)
             for problem, result in zip(self._problems, self._results, strict=True)
         ]
-        for result in self._results:
-            result.y_batch = self.output_size
-        self._calls: list[tuple[object, object]] = [
-            (ctypes.byref(problem), ctypes.byref(result)) for problem, result, _, _ in self._sides
-        ]
-        self._jobs: list[tuple[object, object]] = []
+        self._run = self._job(weights, batch)
+        self.step: Callable[[], None] = self._nothing_bound
         self._pack()
 
     def _problem(
@@ -164,6 +171,19 @@ class Stepper:
         problem.work, problem.work_bytes = own[1].data_ptr(), work.value
         return own
 
+    def _job(self, weights: Sequence[Tensor], batch: int) -> Callable[[], None]:
+        """All layers of a step in one call; a function of its own, for what it gives is looked at at once."""
+        products = batch * sum(weight.numel() for weight in weights if weight.dim() == 2)
+        loaded = held_library() if products <= _SHORT else library()
+        function = loaded["longspan_forward_layers"]
+        function.restype = checked
+        return partial(
+            function,
+            ctypes.byref(self._problems),
+            ctypes.byref(self._results),
+            ctypes.c_int32(len(self._problems)),
+        )
+
     def _pack(self) -> None:
         """Run a step on zeros, which packs the weights, and keep them."""
         x = torch.zeros(self.batch, self.input_size, dtype=self.dtype)
@@ -175,7 +195,7 @@ class Stepper:
             for place, address in enumerate(problem.weights):
                 problem.weights[place] = problem.work if address else None  # read no more
         self._unpacked.clear()
-        self._jobs = []
+        self.step = self._nothing_bound
 
     def start(self) -> tuple[Tensor, ...]:
         """A state of zeros: for each state of the cell (L, B, width)."""
@@ -192,7 +212,7 @@ class Stepper:
         self._check_all(x, y, state)
         self._enter(x, y, state, state)
         self._bound = (x, y, *state)
-        self._jobs = self._calls
+        self.step = self._run
 
     def _enter(self, x: Tensor, y: Tensor, state: Sequence[Tensor], new: Sequence[Tensor]) -> None:
         """Addresses of one step: reads x and the state, writes y and the new state."""
@@ -228,18 +248,8 @@ class Stepper:
         if not value.is_contiguous():
             raise InputError(f"Stepper: expected {name} to be dense, got strides {value.stride()}")
 
-    def step(self) -> None:
-        """One step on what is bound.
-
-        Raises:
-            InputError: nothing is bound.
-        """
-        if not self._jobs:
-            raise InputError("Stepper: nothing is bound: call bind(x, y, state) before step()")
-        for problem, result in self._jobs:
-            status = self._call(problem, result)
-            if status:
-                checked(status)
+    def _nothing_bound(self) -> None:
+        raise InputError("Stepper: nothing is bound: call bind(x, y, state) before step()")
 
     def __call__(
         self, x: Tensor, state: tuple[Tensor, ...] | None = None
@@ -250,11 +260,8 @@ class Stepper:
             self._check_all(x, None, old)
         y, *new = [torch.empty_like(each) for each in self._like]
         self._enter(x, y, old, new)
-        self._jobs = []  # what was bound is no longer
-        for problem, result in self._calls:
-            status = self._call(problem, result)
-            if status:
-                checked(status)
+        self.step = self._nothing_bound  # what was bound is no longer
+        self._run()
         return y, tuple(new)
 
     def _fits(self, x: Tensor, state: Sequence[Tensor]) -> bool:
