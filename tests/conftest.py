@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -18,6 +20,12 @@ if str(SUPPORT) not in sys.path:
 # A failing example is printed so that it can be run again; there is no deadline on a shared machine.
 settings.register_profile("house", deadline=None, max_examples=30, print_blob=True)
 settings.load_profile("house")
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers(request: pytest.FixtureRequest) -> None:
+    """What a test draws from torch's generator depends on the test alone, not on those that ran before it."""
+    torch.manual_seed(zlib.crc32(request.node.nodeid.encode()))
 
 
 @pytest.fixture(scope="session")

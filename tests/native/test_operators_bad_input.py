@@ -133,7 +133,7 @@ def test_nothing_in_gives_nothing_out_and_the_state_back(
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf"), 3e38, 1e-42])
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf"), 1e30, 1e-42])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_spoilt_sequence_spoils_no_other(cell: str, odd: float) -> None:
     layer = {"lstm": nn.LSTM(3, 5, layer_norm=True), "gru": nn.GRU(3, 5), "rnn": nn.RNN(3, 5)}[cell]
