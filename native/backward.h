@@ -15,12 +15,12 @@ struct Gradients {
         const Shape& s = at.call.shape;
         T* next = at.scratch(place);
         for (T** row : {&h, &new_h, &direct, &product}) *row = next, next += s.h_width;
-        for (T** row : {&c, &held_c, &shown, &hold, &spare, &new_c}) *row = next, next += s.width;
+        for (T** row : {&c, &held_c, &shown, &spare, &new_c}) *row = next, next += s.width;
         for (T*& row : outside) row = next, next += s.width;
     }
     T *h, *new_h, *direct,
         *product;  // of h after the step; of h before zoneout; past the product; through it
-    T *c, *held_c, *shown, *hold, *spare, *new_c;
+    T *c, *held_c, *shown, *spare, *new_c;
     T* outside[8];  // gradients that the caller gives to gates and sums, in whole blocks
 };
 
@@ -201,20 +201,23 @@ class Backward {
     }
 
     // Zoneout: `whole` is split into what goes to the old state and what goes to the new one.
-    void split(int which, Index step, Index place, const T* whole, T* held, T* old_part, T* new_part) const {
+    void split(int which, Index step, Index place, const T* whole, T* old_part, T* new_part) const {
         const T rate = static_cast<T>(p_.zoneout[which]);
         const Index width = padded(s_.state_width(which));
-        if (p_.training && rate > T(0)) hold_mask<T>(call_, which, step, place, width, held);
-        each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
-            const Vec<T> d = load<T>(whole + k), none = splat<T>(0);
-            if (p_.training && rate > T(0)) {
-                const auto hit = load<T>(held + k) != none;
+        const Vec<T> none = splat<T>(0);
+        if (p_.training && rate > T(0)) {
+            const std::uint16_t* const held = at_.held(which, step, place);
+            return each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
+                const auto hit = chosen<T>(held, k);
+                const Vec<T> d = load<T>(whole + k);
                 store<T>(old_part + k, hit ? d : none);
                 store<T>(new_part + k, hit ? none : d);
-            } else {
-                store<T>(old_part + k, rate > T(0) ? splat<T>(rate) * d : none);
-                store<T>(new_part + k, rate > T(0) ? splat<T>(T(1) - rate) * d : d);
-            }
+            });
+        }
+        each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
+            const Vec<T> d = load<T>(whole + k);
+            store<T>(old_part + k, rate > T(0) ? splat<T>(rate) * d : none);
+            store<T>(new_part + k, rate > T(0) ? splat<T>(T(1) - rate) * d : d);
         });
     }
 
@@ -225,12 +228,12 @@ class Backward {
             add(static_cast<const T*>(in_.y) + call_.time(step) * in_.y_time + n * in_.y_batch, s_.P, own.h);
         const T* more = at_.recorded(in_.record[LONGSPAN_RECORD_H], step, place, s_.P);
         if (more != nullptr) add(more, s_.P, own.h);
-        split(0, step, place, own.h, own.hold, own.direct, own.new_h);
+        split(0, step, place, own.h, own.direct, own.new_h);
         if (s_.projection) copy(own.new_h, s_.h_width, ring(call_.work.d_h, s_.h_width, step, place));
         if (!s_.lstm) return;
         more = at_.recorded(in_.record[LONGSPAN_RECORD_C], step, place, s_.H);
         if (more != nullptr) add(more, s_.H, own.c);
-        split(1, step, place, own.c, own.hold, own.held_c, own.c);
+        split(1, step, place, own.c, own.held_c, own.c);
     }
 
     void unproject(const Group& now, Index step) const {
@@ -279,7 +282,8 @@ class Backward {
                                       new_c,
                                       unit_c,
                                       d_unit_c,
-                                      own.spare};
+                                      own.spare,
+                                      s_.norm ? at_.scale(step, place) + 2 : nullptr};
             lstm_backward<T>(lstm_, row, units_);
             if (s_.norm) unnormalise(step, place);
         } else if (s_.gru) {

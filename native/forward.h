@@ -123,7 +123,7 @@ class Forward {
     Share panels_of(Index gates) const {
         return {units_.from * gates / (4 * block), (units_.to * gates + 4 * block - 1) / (4 * block)};
     }
-    T* reset_h(Index place) const { return at_.scratch(place) + 6 * s_.width; }
+    T* reset_h(Index place) const { return at_.scratch(place) + 5 * s_.width; }
     T* state(int which, Index step, Index place) const {
         return which == 0 ? at_.h(step, place) : at_.c(step, place);
     }
@@ -398,7 +398,9 @@ class Forward {
         T *gates = at_.gates(step, place), *after = at_.h(step + 1, place);
         if (s_.lstm) {
             T* shown = s_.projection ? at_.shown(step, place) : after;
-            lstm_forward<T>(lstm_, {gates, at_.c(step, place), at_.c(step + 1, place), shown, pre}, units_);
+            T* moments = s_.norm ? at_.scale(step, place) + 2 : nullptr;
+            lstm_forward<T>(lstm_, {gates, at_.c(step, place), at_.c(step + 1, place), shown, pre, moments},
+                            units_);
         } else if (s_.reset_before) {
             gru_before_forward<T>(s_.width, units_, gates, at_.h(step, place), after, pre);
         } else if (s_.gru) {
@@ -424,15 +426,17 @@ class Forward {
         const T rate = static_cast<T>(p_.zoneout[which]);
         if (rate == T(0)) return;
         const T* old = state(which, step, place);
-        T *now = state(which, step + 1, place), *held = at_.scratch(place) + 5 * s_.width;
+        T* now = state(which, step + 1, place);
         const Index width = padded(s_.state_width(which));
-        if (p_.training) hold_mask<T>(call_, which, step, place, width, held);
+        if (!p_.training)
+            return each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
+                store<T>(now + k,
+                         fma(splat<T>(rate), load<T>(old + k), splat<T>(T(1) - rate) * load<T>(now + k)));
+            });
+        std::uint16_t* const held = at_.held(which, step, place);
+        hold_mask(call_, which, step, place, width, held);
         each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
-            const Vec<T> before = load<T>(old + k), after = load<T>(now + k);
-            if (p_.training)
-                store<T>(now + k, load<T>(held + k) != splat<T>(0) ? before : after);
-            else
-                store<T>(now + k, fma(splat<T>(rate), before, splat<T>(T(1) - rate) * after));
+            store<T>(now + k, chosen<T>(held, k) ? load<T>(old + k) : load<T>(now + k));
         });
     }
 

@@ -96,8 +96,9 @@ struct TapeLayout {
     Rows h, c;            // states before each step
     Rows seen;            // h as the recurrent product sees it, where it is dropped
     Rows unit_x, unit_h;  // the two products, then normalised
-    Rows scale;           // 16 wide: 1 / deviation of the two products
+    Rows scale;           // 16 wide: 1 / deviation of the two products, then the moments of the cell state
     Rows shown;           // what is projected
+    Rows held;            // zoneout in training: a bit for each unit of h and of c that keeps its old value
     Rows mark_h, mark_c;  // to recompute the rest: states before the first step of every chunk
     Index size;
 };
@@ -195,7 +196,8 @@ static inline void step_rows(Ruler& ruler, const longspan_problem& p, const Shap
         t.unit_h = rows(1, s.gates * s.width);
         t.scale = rows(1, 16);
     }
-    if (s.projection || s.norm) t.shown = rows(1, s.width);
+    if (s.projection) t.shown = rows(1, s.width);
+    if (s.hold && p.training) t.held = rows(1, padded((s.h_width + s.width + 31) / 32));
 }
 
 static inline Index block_steps(const longspan_problem& p, const Shape& s) {
@@ -326,7 +328,7 @@ static inline WorkLayout work_layout(const longspan_problem& p, const Shape& s, 
     w.peep = ruler.take(s.peeping * s.width);
     w.drop = ruler.take(s.drop ? B * s.h_width : 0);
     w.order = ruler.take(3 * B * index_elements);
-    w.scratch_width = 14 * s.width + 4 * s.h_width;
+    w.scratch_width = 13 * s.width + 4 * s.h_width;
     w.scratch = ruler.take(B * w.scratch_width);
     if (p.packed == LONGSPAN_PACK_CHANGED) {
         w.kept = ruler.take((kept_facts + kept_line * p.threads) * index_elements);

@@ -129,34 +129,42 @@ LONGSPAN_INLINE void moments(const T* const (&rows)[N], Index gates, Index units
         scale[which] = T(1) / square_root(scale[which] / count + static_cast<T>(norm_epsilon));
 }
 
-// row becomes (row - mean) / deviation; returns 1 / deviation.
 template <class T>
-T normalise(const T* from, Index gates, Index units, Index width, T* to) {
-    const T* const rows[1] = {from};
+struct Moments {
+    T mean, scale;  // scale is 1 / deviation
+};
+
+template <class T>
+Moments<T> moments_of(const T* row, Index units, Index width) {
+    const T* const rows[1] = {row};
     T mean[1], scale[1];
-    moments<T, 1>(rows, gates, units, width, mean, scale);
-    each_vector<T>(gates * width, [&](Index k) LONGSPAN_BODY {
-        store<T>(to + k, (load<T>(from + k) - splat<T>(mean[0])) * splat<T>(scale[0]));
-    });
-    return scale[0];
+    moments<T, 1>(rows, 1, units, width, mean, scale);
+    return {mean[0], scale[0]};
 }
 
-// Gradients through normalise for N rows side by side: units[which] is its result, and the gradient of the
-// result times the gain is `gradient(which, offset)`, which is asked for three times.
+template <class T>
+LONGSPAN_INLINE Vec<T> normalised(Vec<T> value, const Moments<T>& by) {
+    return (value - splat<T>(by.mean)) * splat<T>(by.scale);
+}
+
+// Gradients through normalising for N rows side by side: units[which] is its result, and the gradient of the
+// result times the gain is `gradient(which, offset)`, which is asked for twice.
 template <class T, int N, class Gradient>
 LONGSPAN_INLINE void normalise_backward(const T* const (&results)[N], const T (&scale)[N], Index gates,
                                         Index units, Index width, Gradient gradient, T* const (&to)[N]) {
     const T count = static_cast<T>(gates * units);
-    T mean[N], slope[N];
-    sum_units<T, N>(gates, units, width, gradient, mean);
-    sum_units<T, N>(
+    T sums[2 * N];  // of the gradients, and of these times the results
+    sum_units<T, 2 * N>(
         gates, units, width,
-        [&](int which, Index k) { return gradient(which, k) * load<T>(results[which] + k); }, slope);
+        [&](int which, Index k) {
+            return which < N ? gradient(which, k) : gradient(which - N, k) * load<T>(results[which - N] + k);
+        },
+        sums);
     each_vector<T>(gates * width, [&](Index k) LONGSPAN_BODY {
         LONGSPAN_UNROLL
         for (int which = 0; which < N; ++which) {
-            const Vec<T> rest = fma(-load<T>(results[which] + k), splat<T>(slope[which] / count),
-                                    gradient(which, k) - splat<T>(mean[which] / count));
+            const Vec<T> rest = fma(-load<T>(results[which] + k), splat<T>(sums[N + which] / count),
+                                    gradient(which, k) - splat<T>(sums[which] / count));
             store<T>(to[which] + k, rest * splat<T>(scale[which]));
         }
     });

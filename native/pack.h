@@ -128,6 +128,11 @@ struct Place {
     T* unit_h(Index step, Index place) const { return row(call.tape.unit_h, step, place); }
     T* scale(Index step, Index place) const { return row(call.tape.scale, step, place); }
     T* shown(Index step, Index place) const { return row(call.tape.shown, step, place); }
+    // Bits of the units of a state that keep their old value.
+    std::uint16_t* held(int which, Index step, Index place) const {
+        return reinterpret_cast<std::uint16_t*>(row(call.tape.held, step, place)) +
+               which * call.shape.h_width / block;
+    }
     // States before the first step of a chunk.
     T* mark(int which, Index number, Index place) const {
         const Rows& rows = which == 0 ? call.tape.mark_h : call.tape.mark_c;
@@ -163,14 +168,13 @@ LONGSPAN_INLINE void fetch_row(const T* row, Index count) {
     for (Index at = 0; at < count * static_cast<Index>(sizeof(T)); at += line) __builtin_prefetch(bytes + at);
 }
 
-// Mask of zoneout for one state: 1 where the old value is held.
-template <class T>
-void hold_mask(const Call& call, int state, Index step, Index place, Index units, T* out) {
+// Mask of zoneout for one state, a bit for each unit.
+inline void hold_mask(const Call& call, int state, Index step, Index place, Index units, std::uint16_t* out) {
     const longspan_problem& p = *call.problem;
     const Draw draw{static_cast<std::uint64_t>(p.seed), zoneout_purpose + static_cast<std::uint32_t>(state),
                     static_cast<std::uint32_t>(p.layer), static_cast<std::uint32_t>(p.direction)};
     const std::uint32_t number = static_cast<std::uint32_t>(p.first_step + call.time(step));
-    mask<T>(draw, number, call.sample(place), p.zoneout[state], units, T(1), T(0), out);
+    mask_bits(draw, number, call.sample(place), p.zoneout[state], units, out);
 }
 
 template <class T>

@@ -70,11 +70,10 @@ class WeightGradients {
         sums_.weight(recurrent_, d_h, seen, s_.P, total_ + layout_.w_hh);
         if (s_.reset_before)
             sums_.weight(late_gate_, d, ring(w.reset_h, s_.h_width), s_.P, total_ + layout_.w_hn);
-        if (out(LONGSPAN_BIAS_IH) != nullptr) {
-            sums_.elements(input_, d, total_ + layout_.bias_ih);
-            if (s_.chains > s_.gates) sums_.elements(recurrent_, d, total_ + layout_.bias_hh);
-        }
-        add_options(d);
+        add_elements(d);
+        if (s_.projection)
+            sums_.weight(projected_, ring(w.d_h, s_.h_width), tape(call_.tape.shown), s_.H,
+                         total_ + layout_.w_hr);
         if (call_.gradients->x != nullptr) add_input(d_x);
     }
 
@@ -131,23 +130,29 @@ class WeightGradients {
         act(late_, layout_.peep + early_.gates * s_.width, peep + early_.gates * s_.H);
     }
 
-    void add_options(const Source<T>& d) const {
+    // The weights that are vectors; those of one row of gradients together.
+    void add_elements(const Source<T>& d) const {
         const WorkLayout& w = call_.work;
         const TapeLayout& t = call_.tape;
+        const bool bias = out(LONGSPAN_BIAS_IH) != nullptr;
         if (s_.norm) {
-            sums_.elements(input_, d, tape(t.unit_x), {0, 1, 2, 3}, total_ + layout_.gain_ih);
-            sums_.elements(input_, d, tape(t.unit_h), {0, 1, 2, 3}, total_ + layout_.gain_hh);
-            const Source<T> d_c = ring(w.d_product_c, s_.width);
-            sums_.elements(cell_, d_c, ring(w.product_c, s_.width), {0, 0, 0, 0}, total_ + layout_.gain_c);
-            if (out(LONGSPAN_SHIFT_C) != nullptr) sums_.elements(cell_, d_c, total_ + layout_.shift_c);
+            const Factor<T> gains[] = {{total_ + layout_.gain_ih, tape(t.unit_x), {0, 1, 2, 3}},
+                                       {total_ + layout_.gain_hh, tape(t.unit_h), {0, 1, 2, 3}},
+                                       {total_ + layout_.bias_ih}};
+            sums_.elements(input_, d, gains, bias ? 3 : 2);
+            const Factor<T> cell[] = {{total_ + layout_.gain_c, ring(w.product_c, s_.width)},
+                                      {total_ + layout_.shift_c}};
+            const bool shift = out(LONGSPAN_SHIFT_C) != nullptr;
+            sums_.elements(cell_, ring(w.d_product_c, s_.width), cell, shift ? 2 : 1);
+        } else if (bias) {
+            sums_.elements(input_, d, {total_ + layout_.bias_ih});
+            if (s_.chains > s_.gates) sums_.elements(recurrent_, d, {total_ + layout_.bias_hh});
         }
         if (s_.peephole) {  // i and, where there is one, f see the state before the step
             T* const peep = total_ + layout_.peep;
-            sums_.elements(early_, d, tape(t.c), {0, 0, 0, 0}, peep);
-            sums_.elements(late_, d, ring(w.new_c, s_.width), {0, 0, 0, 0}, peep + early_.gates * s_.width);
+            sums_.elements(early_, d, {peep, tape(t.c)});
+            sums_.elements(late_, d, {peep + early_.gates * s_.width, ring(w.new_c, s_.width)});
         }
-        if (s_.projection)
-            sums_.weight(projected_, ring(w.d_h, s_.h_width), tape(t.shown), s_.H, total_ + layout_.w_hr);
     }
 
     void input_products(Index count, const T* const* d, const Packed<T>& w_ih, T* const* out) const {

@@ -214,6 +214,15 @@ void write_panels(const Stack& stack, Share panels, Index columns, const T* tota
     }
 }
 
+// What elements are multiplied with and where the sums go: gate g is at row[g] of b; without b they are
+// summed up as they are.
+template <class T>
+struct Factor {
+    T* total;
+    Source<T> b{};
+    Index row[4] = {0, 0, 0, 0};
+};
+
 // What one thread sums up and writes.
 template <class T>
 class Sums {
@@ -228,24 +237,15 @@ class Sums {
                 panel_sum(stack, d, x, columns, panel, piece, total + panel * columns * 4 * block);
     }
 
-    // total (gates, width) += a * b by elements, or a alone; for the gates of a stack, b in rows of its own.
-    void elements(const Stack& stack, const Source<T>& a, const Source<T>& b, const Index (&b_row)[4],
-                  T* total) const {
-        const Share mine = vectors(stack);
-        const Index of_gate = stack.width / block;
-        for (Index v = mine.from; v < mine.to;) {
-            const Index gate = v / of_gate, unit = v % of_gate * block;
-            const Index a_at = stack.row[gate] * stack.width + unit, b_at = b_row[gate] * stack.width + unit;
-            const Index end = (gate + 1) * of_gate < mine.to ? (gate + 1) * of_gate : mine.to;
-            if (end - v >= 4)
-                column_sums<4>(a, a_at, b, b_at, total + v * block), v += 4;
-            else
-                column_sums<1>(a, a_at, b, b_at, total + v * block), v += 1;
-        }
+    // total (gates, width) += a * b by elements, for the gates of a stack, of one or several b.
+    void elements(const Stack& stack, const Source<T>& a, const Factor<T>* by, int count) const {
+        if (count == 1) elements_of<1>(stack, a, by);
+        if (count == 2) elements_of<2>(stack, a, by);
+        if (count == 3) elements_of<3>(stack, a, by);
     }
 
-    void elements(const Stack& stack, const Source<T>& a, T* total) const {
-        elements(stack, a, Source<T>{}, {0, 0, 0, 0}, total);
+    void elements(const Stack& stack, const Source<T>& a, const Factor<T>& by) const {
+        elements_of<1>(stack, a, &by);
     }
 
     void clear_weight(const Stack& stack, Index columns, T* total) const {
@@ -287,30 +287,62 @@ class Sums {
         add_outer<T>(stack, panel, rows, d_rows, x_rows, columns, panel_total);
     }
 
+    template <int N>
+    void elements_of(const Stack& stack, const Source<T>& a, const Factor<T>* by) const {
+        const Share mine = vectors(stack);
+        const Index of_gate = stack.width / block;
+        for (Index v = mine.from; v < mine.to;) {
+            const Index gate = v / of_gate, unit = v % of_gate * block;
+            const Index end = (gate + 1) * of_gate < mine.to ? (gate + 1) * of_gate : mine.to;
+            Index at[N];
+            T* total[N];
+            for (int n = 0; n < N; ++n)
+                at[n] = by[n].row[gate] * stack.width + unit, total[n] = by[n].total + v * block;
+            const Index a_at = stack.row[gate] * stack.width + unit;
+            if (end - v >= 4)
+                column_sums<4, N>(a, a_at, by, at, total), v += 4;
+            else
+                column_sums<1, N>(a, a_at, by, at, total), v += 1;
+        }
+    }
+
     // V blocks of columns side by side.
-    template <int V>
-    void column_sums(const Source<T>& a, Index a_at, const Source<T>& b, Index b_at, T* total) const {
+    template <int V, int N>
+    void column_sums(const Source<T>& a, Index a_at, const Factor<T>* by, const Index (&by_at)[N],
+                     T* const (&total)[N]) const {
         constexpr int natives = V * block / lanes<T>, together = natives < 4 ? natives : 4;
         for (int first = 0; first < natives; first += together) {
             const Index at = first * lanes<T>;
             for (Index piece = rows_.pieces() - 1; piece >= 0; --piece) {
-                Vec<T> sum[together];
+                Vec<T> sum[N][together];
                 LONGSPAN_UNROLL
-                for (int k = 0; k < together; ++k) sum[k] = splat<T>(0);
+                for (int n = 0; n < N; ++n) {
+                    LONGSPAN_UNROLL
+                    for (int k = 0; k < together; ++k) sum[n][k] = splat<T>(0);
+                }
                 for (Index row = rows_.start(piece); row < rows_.end(piece); ++row) {
                     const T* left = a.row(row) + a_at + at;
-                    const T* right = b.base == nullptr ? nullptr : b.row(row) + b_at + at;
+                    const T* right[N];
+                    LONGSPAN_UNROLL
+                    for (int n = 0; n < N; ++n)
+                        right[n] = by[n].b.base == nullptr ? nullptr : by[n].b.row(row) + by_at[n] + at;
                     LONGSPAN_UNROLL
                     for (int k = 0; k < together; ++k) {
                         const Vec<T> value = load<T>(left + k * lanes<T>);
-                        sum[k] = right == nullptr ? sum[k] + value
-                                                  : fma(value, load<T>(right + k * lanes<T>), sum[k]);
+                        LONGSPAN_UNROLL
+                        for (int n = 0; n < N; ++n)
+                            sum[n][k] = right[n] == nullptr
+                                            ? sum[n][k] + value
+                                            : fma(value, load<T>(right[n] + k * lanes<T>), sum[n][k]);
                     }
                 }
                 LONGSPAN_UNROLL
-                for (int k = 0; k < together; ++k) {
-                    T* to = total + at + k * lanes<T>;
-                    store<T>(to, load<T>(to) + sum[k]);
+                for (int n = 0; n < N; ++n) {
+                    LONGSPAN_UNROLL
+                    for (int k = 0; k < together; ++k) {
+                        T* to = total[n] + at + k * lanes<T>;
+                        store<T>(to, load<T>(to) + sum[n][k]);
+                    }
                 }
             }
         }

@@ -54,6 +54,7 @@ struct LstmForward {
     T* new_c;    // after, zoneout not yet applied
     T* shown;    // o tanh(c)
     T* pre;      // (5, width): sums of i f g o and, if coupled, the forget gate; NULL where none is recorded
+    T* moments;  // of the new cell state, mean and 1 / deviation, where it is normalised
 };
 
 template <class T>
@@ -90,9 +91,11 @@ void lstm_forward(const LstmForm<T>& form, const LstmForward<T>& row, Units mine
             store<T>(row.shown + k, load<T>(gate + form.o() + k) * tanh<T>(load<T>(row.new_c + k)));
         });
     if (!form.norm) return;
-    normalise<T>(row.new_c, 1, form.units, form.width, row.shown);
+    const Moments<T> by = moments_of<T>(row.new_c, form.units, form.width);
+    row.moments[0] = by.mean, row.moments[1] = by.scale;
     each_vector<T>(form.width, [&](Index k) LONGSPAN_BODY {
-        const Vec<T> shown = fma(load<T>(form.gain + k), load<T>(row.shown + k), load<T>(form.shift + k));
+        const Vec<T> unit = normalised<T>(load<T>(row.new_c + k), by);
+        const Vec<T> shown = fma(load<T>(form.gain + k), unit, load<T>(form.shift + k));
         store<T>(row.shown + k, load<T>(gate + form.o() + k) * tanh<T>(shown));
     });
 }
@@ -108,25 +111,28 @@ struct LstmBackward {
     T* d_c;          // gradient of the new cell state in, of the one before it out
     const T* d_gate[4];
     const T* d_pre[4];
-    T* new_c;     // out, where the sums over time need them; otherwise scratch
-    T* unit_c;    // layer normalisation: the normalised cell state
-    T* d_unit_c;  // and the gradient of it times its gain
-    T* scratch;   // (width)
+    T* new_c;          // out, where the sums over time need them; otherwise scratch
+    T* unit_c;         // layer normalisation: the normalised cell state
+    T* d_unit_c;       // and the gradient of it times its gain
+    T* scratch;        // (width)
+    const T* moments;  // as the forward pass left them
 };
 
 // What reaches the new cell state through the layer normalisation of what is shown.
 template <class T>
 void lstm_shown_backward(const LstmForm<T>& form, const LstmBackward<T>& row) {
-    const T scale = normalise<T>(row.new_c, 1, form.units, form.width, row.unit_c);
+    const Moments<T> by{row.moments[0], row.moments[1]};
     each_vector<T>(form.width, [&](Index k) LONGSPAN_BODY {
-        const Vec<T> shown = fma(load<T>(form.gain + k), load<T>(row.unit_c + k), load<T>(form.shift + k));
+        const Vec<T> unit = normalised<T>(load<T>(row.new_c + k), by);
+        store<T>(row.unit_c + k, unit);
+        const Vec<T> shown = fma(load<T>(form.gain + k), unit, load<T>(form.shift + k));
         const Vec<T> t = tanh<T>(shown), d = load<T>(row.shown + k) * load<T>(row.gates + form.o() + k);
         const Vec<T> d_shown = d * fma(-t, t, splat<T>(1));
         store<T>(row.d_unit_c + k, d_shown);
         store<T>(row.scratch + k, d_shown * load<T>(form.gain + k));
     });
     const T* const results[1] = {row.unit_c};
-    const T scales[1] = {scale};
+    const T scales[1] = {by.scale};
     T* const to[1] = {row.scratch};
     normalise_backward<T, 1>(
         results, scales, 1, form.units, form.width, [&](int, Index k) { return load<T>(row.scratch + k); },

@@ -91,7 +91,7 @@ def the_seed_is_another(problem: Problem, _: Any) -> None:
     problem.seed += 1
 
 
-@both
+@forward  # the tape holds those of single steps
 def masks_start_over(problem: Problem, _: Any) -> None:
     problem.first_step = 0
 
@@ -194,3 +194,10 @@ def test_the_contract_rejects_a_backward_pass_alone(name: str) -> None:
     suspect = Suspect(None, BACKWARD[name])
     with mock.patch.object(native_direct, "library", lambda: suspect), pytest.raises(AssertionError):
         contract(native.run)
+
+
+@needs_engine
+def test_the_contract_rejects_a_recomputation_whose_masks_start_over() -> None:
+    suspect = Suspect(None, FORWARD["masks_start_over"])
+    with mock.patch.object(native_direct, "library", lambda: suspect), pytest.raises(AssertionError):
+        contract(lambda plan, args: native.run(plan._replace(recompute=True), args))

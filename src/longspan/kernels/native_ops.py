@@ -134,8 +134,10 @@ def _tape_elements(inputs: _Inputs, side: Side) -> int:
         widths += h_width
     if side.options & _LAYER_NORM:
         widths += 2 * gates * width + 16
-    if side.options & (_LAYER_NORM | _PROJECTION):
+    if side.options & _PROJECTION:
         widths += width
+    if side.training and (side.zoneout_h > 0.0 or side.zoneout_c > 0.0):
+        widths += _pad((h_width + width + 31) // 32)
     return (T + 1) * B * widths
 
 
