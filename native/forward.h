@@ -132,15 +132,19 @@ class Forward {
         const Index n = call_.order[place], first = call_.first(place);
         for (int which = 0; which < s_.states(); ++which) {
             const Index width = s_.state_width(which);
-            const T* initial = static_cast<const T*>(p_.state[which]) + n * width;
+            const T* const all = static_cast<const T*>(p_.state[which]);
+            const T* initial = all == nullptr ? nullptr : all + n * width;
             if (call_.length[place] == 0) {
                 T* final = static_cast<T*>(call_.results->state[which]) + n * width;
-                if (final != initial) copy(initial, width, final);
+                if (initial == nullptr)
+                    clear(final, width);
+                else if (final != initial)
+                    copy(initial, width, final);
                 continue;
             }
             T* row = state(which, first, place);
             clear(row, padded(width));
-            copy(initial, width, row);
+            if (initial != nullptr) copy(initial, width, row);
         }
     }
 

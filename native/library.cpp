@@ -66,7 +66,6 @@ bool weights_fit(const Shape& s, const void* const* weights) {
 bool pointers_fit(const longspan_problem& p, const Shape& s) {
     if (!weights_fit(s, p.weights)) return false;
     if (p.batch == 0) return true;
-    if (p.state[0] == nullptr || (p.cell == LONGSPAN_LSTM && p.state[1] == nullptr)) return false;
     if (p.work == nullptr || p.tape == nullptr) return false;
     return p.steps == 0 || p.x != nullptr;
 }

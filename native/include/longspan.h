@@ -106,7 +106,7 @@ struct longspan_problem {
 
     const void* x; /* (T, B, I) with these strides in elements; features dense */
     int64_t x_time, x_batch;
-    const void* state[2]; /* h (B, P), c (B, H) */
+    const void* state[2]; /* h (B, P), c (B, H); NULL for zeros */
     const void* weights[LONGSPAN_WEIGHTS];
     const int64_t* lengths; /* (B) in [0, T], or NULL: all T */
     const uint8_t* reset;   /* (T, B) with these strides, or NULL: not 0 where the state starts anew */

@@ -58,6 +58,20 @@ void same_bits() {
     }
 }
 
+void no_state_is_zeros() {
+    Numbers n(3, 4, 5, 20, 9);
+    std::fill(n.h.begin(), n.h.end(), 0.0f), std::fill(n.c.begin(), n.c.end(), 0.0f);
+    const std::int64_t lengths[] = {2, 0, 3, 1};
+    longspan_problem p = problem_of(n);
+    for (p.lengths = nullptr;; p.lengths = lengths) {
+        p.state[0] = n.h.data(), p.state[1] = n.c.data();
+        const Outcome want = forward(p);
+        p.state[0] = p.state[1] = nullptr;
+        CHECK(forward(p) == want, "without a state, lengths %d", p.lengths != nullptr);
+        if (p.lengths != nullptr) return;
+    }
+}
+
 void chunks_are_the_whole() {
     const Numbers n(37, 3, 6, 20, 3);
     const Outcome want = forward(problem_of(n));
@@ -251,6 +265,7 @@ void refusals() {
 
 int main() {
     same_bits();
+    no_state_is_zeros();
     chunks_are_the_whole();
     half_weights();
     gradients();

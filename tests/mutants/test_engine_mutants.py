@@ -7,7 +7,9 @@ with its arguments tampered with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
@@ -15,7 +17,7 @@ import pytest
 import torch
 from kernel_contract import CASES, build_problem, check_kernel
 
-from longspan.kernels import native, native_direct
+from longspan.kernels import native, native_direct, native_job
 from longspan.kernels.dispatch import Backend
 from longspan.kernels.native_library import PRE, Gradients, Problem, Results, library
 from longspan.kernels.plan import Arguments, Plan, Result
@@ -51,14 +53,28 @@ class Suspect:
         self.forward, self.backward = forward, backward
 
     def longspan_forward(self, problem: Any, results: Any) -> int:
-        if self.forward is not None:
-            self.forward(problem._obj, results._obj)
-        return int(library().longspan_forward(problem, results))
+        return int(library().longspan_forward(*_tampered(self.forward, problem, results)))
 
     def longspan_backward(self, problem: Any, gradients: Any) -> int:
-        if self.backward is not None:
-            self.backward(problem._obj, gradients._obj)
-        return int(library().longspan_backward(problem, gradients))
+        return int(library().longspan_backward(*_tampered(self.backward, problem, gradients)))
+
+
+def _tampered(change: Tamper | None, *references: Any) -> list[Any]:
+    """References to copies, since the caller may use its own again."""
+    copies = [type(each._obj).from_buffer_copy(each._obj) for each in references]
+    if change is not None:
+        change(*copies)
+    return [ctypes.byref(each) for each in copies]
+
+
+@contextmanager
+def suspected(suspect: Suspect) -> Iterator[None]:
+    """Plain calls run on this library."""
+    with (
+        mock.patch.object(native_job, "library", lambda: suspect),
+        mock.patch.object(native_direct, "library", lambda: suspect),
+    ):
+        yield
 
 
 @forward
@@ -183,7 +199,7 @@ def test_the_engine_that_recomputes_passes() -> None:
 @pytest.mark.parametrize("name", [*FORWARD, *(name for name in BACKWARD if name not in FORWARD)])
 def test_the_contract_rejects(name: str) -> None:
     suspect = Suspect(FORWARD.get(name), BACKWARD.get(name))
-    with mock.patch.object(native_direct, "library", lambda: suspect), pytest.raises(AssertionError):
+    with suspected(suspect), pytest.raises(AssertionError):
         contract(native.run)
 
 
@@ -192,12 +208,12 @@ def test_the_contract_rejects(name: str) -> None:
 def test_the_contract_rejects_a_backward_pass_alone(name: str) -> None:
     """The forward pass is right: gradients have to give it away."""
     suspect = Suspect(None, BACKWARD[name])
-    with mock.patch.object(native_direct, "library", lambda: suspect), pytest.raises(AssertionError):
+    with suspected(suspect), pytest.raises(AssertionError):
         contract(native.run)
 
 
 @needs_engine
 def test_the_contract_rejects_a_recomputation_whose_masks_start_over() -> None:
     suspect = Suspect(None, FORWARD["masks_start_over"])
-    with mock.patch.object(native_direct, "library", lambda: suspect), pytest.raises(AssertionError):
+    with suspected(suspect), pytest.raises(AssertionError):
         contract(lambda plan, args: native.run(plan._replace(recompute=True), args))

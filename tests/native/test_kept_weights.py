@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from native_problems import assert_same_bits, engine
 from torch import Tensor
 
 from longspan import nn
-from longspan.kernels import native_buffers
+from longspan.kernels import native_buffers, native_job
 from longspan.nn.stack import Recurrent
 
 
@@ -18,19 +19,19 @@ from longspan.nn.stack import Recurrent
 def keeping(monkeypatch: pytest.MonkeyPatch) -> None:
     """As outside of these tests, which fill memory that is not written yet with NaN and so keep nothing."""
     monkeypatch.setattr(native_buffers, "may_keep", lambda: True)
-    monkeypatch.setattr(native_buffers, "_packed", native_buffers._Bounded(1 << 20))
+    monkeypatch.setattr(native_job, "_kept", native_buffers.Bounded(1 << 20, native_job._kept.bytes_of))
 
 
 def _named(result: tuple[Tensor, tuple[Tensor, ...]]) -> dict[str, Tensor]:
     return {"y": result[0], **{str(number): part for number, part in enumerate(result[1])}}
 
 
-def _assert_seen(layer: Recurrent, x: Tensor) -> None:
+def _assert_seen(layer: Recurrent, x: Tensor, **given: Tensor) -> None:
     """A call without gradients has the bits of one with gradients, which packs the weights anew."""
     with torch.no_grad():
-        got = layer(x)
-    assert native_buffers._packed.by_name
-    assert_same_bits(_named(got), _named(layer(x)))
+        got = layer(x, **given)
+    assert native_job._kept.by_name
+    assert_same_bits(_named(got), _named(layer(x, **given)))
 
 
 def _layer(**options: object) -> Recurrent:
@@ -83,6 +84,27 @@ def test_biases_that_come_and_go() -> None:
         _assert_seen(each, x)
 
 
+def test_what_one_call_gives_beside_x_is_not_seen_by_the_next() -> None:
+    layer, x = nn.LSTM(5, 40), torch.randn(6, 3, 5)
+    layer.eval()
+    state = (torch.randn(1, 3, 40), torch.randn(1, 3, 40))
+    reset = torch.rand(6, 3) < 0.4
+    calls: list[dict[str, Any]] = [
+        {}, {"lengths": torch.tensor([2, 0, 6])}, {"record": ("f", "c")}, {"reset": reset}, {"hx": state},
+        {"reset": reset, "hx": state, "record": "pre_o"}, {"seed": 3, "first_step": 2},
+    ]  # fmt: skip
+    want = [layer(x, **given)[:2] for given in calls]  # with gradients: nothing is kept
+    for first in range(len(calls)):
+        for second in range(len(calls)):
+            for which in (first, second, first):
+                with torch.no_grad():
+                    got = layer(x.clone(), **calls[which])[:2]
+                assert_same_bits(_named(got), _named(want[which]))
+    learned = nn.LSTM(5, 40, learn_initial_state=True)
+    for given in ({"reset": reset}, {}, {"reset": ~reset}):
+        _assert_seen(learned, x, **given)
+
+
 def test_masks_are_drawn_at_every_call() -> None:
     layer, x = nn.LSTM(5, 40, recurrent_dropout=0.5), torch.randn(6, 3, 5)
     with torch.no_grad():
@@ -105,11 +127,18 @@ def test_many_threads_at_once_have_the_bits_of_one() -> None:
             assert_same_bits(got, want)
 
 
+def test_sequences_of_any_length_find_the_same_weights() -> None:
+    layer = nn.LSTM(5, 40)
+    for steps in (3, 1, 70, 17, 3):
+        _assert_seen(layer, torch.randn(steps, 2, 5))
+        assert len(native_job._kept.by_name) == 1
+
+
 def test_what_is_kept_is_bounded() -> None:
-    layer, spaces = nn.LSTM(16, 64), native_buffers._packed
+    layer, spaces = nn.LSTM(16, 64), native_job._kept
     for batch in range(1, 40):
         _assert_seen(layer, torch.randn(3, batch, 16))
-        sizes = [each.numel() * each.element_size() for each in spaces.by_name.values()]
+        sizes = [each.work.numel() * each.work.element_size() for each in spaces.by_name.values()]
         assert 0 < sum(sizes) == spaces.bytes <= spaces.most
     with torch.no_grad():
         nn.LSTM(200, 300)(torch.randn(3, 1, 200))  # larger than all that may be kept

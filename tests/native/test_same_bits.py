@@ -68,6 +68,29 @@ def test_sharing_the_units_of_a_step_changes_no_bit(size: Sizes, threads: int, k
 
 
 @settings(max_examples=40)
+@given(sizes(), st.integers(1, 2), st.booleans(), st.booleans())
+def test_a_state_that_is_not_given_is_zeros(size: Sizes, threads: int, keep: bool, ragged: bool) -> None:
+    plan, args = problem(size)
+    if ragged:
+        generator = torch.Generator().manual_seed(size.seed)
+        lengths = torch.randint(0, size.steps + 1, (size.batch,), generator=generator)
+        plan, args = plan._replace(ragged=True), args._replace(lengths=lengths)
+    zeros = tuple(torch.zeros_like(part) for part in args.state or ())
+    found = []
+    for state in (zeros, None):
+        weights = [weight.detach().clone().requires_grad_(keep) for weight in args.weights]
+        with engine(threads):
+            results = run(plan, args._replace(state=state, weights=weights))
+            if keep:
+                loss = sum((part * _cotangents(name, part)).sum() for name, part in results.items())
+                gradients = torch.autograd.grad(loss, weights, allow_unused=True)  # type: ignore[arg-type]
+                named = {f"gradient {k}": part for k, part in enumerate(gradients) if part is not None}
+                results |= named
+        found.append(results)
+    assert_same_bits(*found)
+
+
+@settings(max_examples=40)
 @given(sizes(max_batch=15), st.data())
 def test_a_sequence_does_not_depend_on_its_batch(size: Sizes, data: st.DataObject) -> None:
     plan, args = problem(size)
@@ -283,9 +306,7 @@ def test_to_recompute_keeps_a_fraction() -> None:
     plan, args = problem(Sizes(2000, 4, 8, 64, "lstm", (), False, False, 1))
     plan = plan._replace(record=(), recurrent_dropout=0.0, zoneout=())
     tapes = [
-        native_call.Call(each, args)
-        .problem(0, args.x, keep=native_call.kept_by(each), backward=False)[1]
-        .tape
+        native_call.Call(each, args).facts(0, args.x, keep=native_call.kept_by(each), backward=False).tape
         for each in (plan, plan._replace(recompute=True))
     ]
     assert tapes[0] >= 2000 * 4 * 64 * 6

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from longspan.kernels.plan import start_state
 from longspan.nn import GRU, LSTM, RNN, Recurrent, using
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -42,7 +43,7 @@ LAYERS = layers()
 def function(layer: Recurrent) -> tuple[Any, tuple[Tensor, ...]]:
     names = [name for name, _ in layer.named_parameters()]
     x = torch.randn(3, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    state = [torch.randn_like(part) for part in layer.prepare(x)[1].state]
+    state = [torch.randn_like(part) for part in start_state(*layer.prepare(x))]
 
     def run(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         hx = rest[: len(state)] if len(state) > 1 else rest[0]

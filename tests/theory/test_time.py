@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from longspan.kernels.plan import start_state
 from longspan.nn import GRU, LSTM, RNN, Recurrent, using
 
 Make = Callable[..., Recurrent]
@@ -124,7 +125,7 @@ def test_a_reset_makes_two_sequences(name: str, two: bool) -> None:
     x = sequences(8, 3)
     reset = torch.zeros(8, 3, dtype=torch.bool)
     reset[5] = True
-    hx = layer.prepare(x)[1].state
+    hx = start_state(*layer.prepare(x))
     hx = tuple(torch.randn_like(part) for part in hx)
     given = hx if len(hx) > 1 else hx[0]
     y, _ = layer(x[:, :], None, reset=reset)

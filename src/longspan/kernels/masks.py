@@ -9,14 +9,16 @@ from torch import Tensor
 
 from longspan.core.errors import InputError
 from longspan.core.philox import DROPOUT, RECURRENT, ZONEOUT, event, words
-from longspan.kernels.plan import Arguments, Plan
+from longspan.kernels.plan import Arguments, Plan, batch_of
 
 __all__ = ["dropout_factor", "holds", "recurrent_factor"]
 
 Hold = Tensor | float | None
 
 
-def _words(args: Arguments, purpose: int, layer: int, direction: int, steps: Tensor, units: int) -> Tensor:
+def _words(
+    plan: Plan, args: Arguments, purpose: int, layer: int, direction: int, steps: Tensor, units: int
+) -> Tensor:
     seed = args.seed
     if seed is None:
         raise InputError(
@@ -24,7 +26,7 @@ def _words(args: Arguments, purpose: int, layer: int, direction: int, steps: Ten
         )
     ids = args.sample_ids
     if ids is None:
-        ids = torch.arange(args.state[0].shape[1], device=args.x.device)
+        ids = torch.arange(batch_of(plan, args), device=args.x.device)
     return words(seed, purpose, layer, direction, ids.to(args.x.device), steps.to(args.x.device), units)
 
 
@@ -46,7 +48,7 @@ def recurrent_factor(
     if not plan.training or plan.recurrent_dropout == 0.0:
         return None
     first = torch.zeros(1, dtype=torch.int64, device=args.x.device)
-    drawn = _words(args, RECURRENT, layer, direction, first, plan.state_width("h"))
+    drawn = _words(plan, args, RECURRENT, layer, direction, first, plan.state_width("h"))
     return _factor(drawn[0], plan.recurrent_dropout, dtype)
 
 
@@ -62,7 +64,7 @@ def holds(plan: Plan, args: Arguments, layer: int, direction: int, steps: int) -
             found.append(rate)
         else:
             drawn = _words(
-                args, ZONEOUT + number, layer, direction, _steps(args, steps), plan.state_width(state)
+                plan, args, ZONEOUT + number, layer, direction, _steps(args, steps), plan.state_width(state)
             )
             found.append(event(drawn, rate))
     return tuple(found)
@@ -72,5 +74,5 @@ def dropout_factor(plan: Plan, args: Arguments, layer: int, y: Tensor) -> Tensor
     """Factor of the shape of y (T, B, D·P), the output of ``layer``, on its way into the next one."""
     units = plan.state_width("h")
     steps = _steps(args, y.shape[0])
-    drawn = [_words(args, DROPOUT, layer, side, steps, units) for side in range(1 + plan.bidirectional)]
+    drawn = [_words(plan, args, DROPOUT, layer, side, steps, units) for side in range(1 + plan.bidirectional)]
     return _factor(torch.cat(drawn, -1), plan.dropout, y.dtype)

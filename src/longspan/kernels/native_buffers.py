@@ -1,5 +1,4 @@
-"""Buffers that are used again: work spaces, some with the weights that were packed in them, and the memory of
-a tape once its backward pass is over.
+"""Buffers that are used again: work spaces, and the memory of a tape once its backward pass is over.
 
 A fresh buffer of many megabytes comes from the system page by page, which took a fifth of a training step at
 64 sequences of 100 steps and 256 units; small ones cost a small layer a microsecond each, and their place in
@@ -9,43 +8,49 @@ the cache. What is kept is bounded, and only what nobody can read any more.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from threading import Lock, local
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-__all__ = ["give", "keep", "kept", "may_keep", "take"]
+__all__ = ["Bounded", "bytes_of", "give", "may_keep", "take"]
+
+Kept = TypeVar("Kept")
 
 _LARGE = 1 << 20  # bytes: from here on all threads share what is kept
 _MOST_SMALL = 1 << 22  # bytes of smaller ones that a thread keeps
 
 
-def _bytes(buffer: Tensor) -> int:
+def bytes_of(buffer: Tensor) -> int:
+    """Its size."""
     return buffer.numel() * buffer.dtype.itemsize
 
 
-class _Bounded:
-    """Buffers by name, of at most so many bytes; the longest unused goes first. Called with the lock held."""
+class Bounded(Generic[Kept]):
+    """Things by name, of at most so many bytes; the longest unused goes first. Called with a lock held."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.by_name: OrderedDict[Hashable, Tensor] = OrderedDict()
+    def __init__(self, most: int, bytes_of: Callable[[Kept], int]) -> None:
+        self.most, self.bytes_of = most, bytes_of
+        self.by_name: OrderedDict[Hashable, Kept] = OrderedDict()
         self.bytes = 0
 
-    def pop(self, name: Hashable) -> Tensor | None:
+    def pop(self, name: Hashable) -> Kept | None:
         """Take one out, if it is there."""
         found = self.by_name.pop(name, None)
-        self.bytes -= 0 if found is None else _bytes(found)
+        if found is not None:
+            self.bytes -= self.bytes_of(found)
         return found
 
-    def put(self, name: Hashable, buffer: Tensor) -> None:
+    def put(self, name: Hashable, thing: Kept) -> None:
         """Put one in, in the place of one of the same name; not one that is too large by itself."""
         self.pop(name)
-        if _bytes(buffer) > self.most:
+        size = self.bytes_of(thing)
+        if size > self.most:
             return
-        self.by_name[name] = buffer
-        self.bytes += _bytes(buffer)
+        self.by_name[name] = thing
+        self.bytes += size
         while self.bytes > self.most:
             self.pop(next(iter(self.by_name)))
 
@@ -59,8 +64,7 @@ class _Small(local):
 
 
 _lock = Lock()
-_large = _Bounded(1 << 28)  # by address
-_packed = _Bounded(1 << 27)  # work spaces with weights, by the addresses of these, size and type
+_large = Bounded(1 << 28, bytes_of)  # by address
 _small = _Small()
 
 
@@ -103,20 +107,3 @@ def may_keep() -> bool:
     """Whether a buffer may come from an earlier call, with what it holds."""
     # Whoever asks torch for deterministic memory wants to see what is read before it is written.
     return not torch.are_deterministic_algorithms_enabled()
-
-
-def kept(weights: tuple[int, ...], elements: int, dtype: torch.dtype) -> Tensor:
-    """The work space that the last call with weights at these addresses left, or one of zeros.
-
-    The engine compares the weights that it finds there with those of the call, so that an address which has
-    come to mean others does no harm. Who has it has it alone: a call of another thread meanwhile gets zeros.
-    """
-    with _lock:
-        found = _packed.pop((weights, elements, dtype))
-    return torch.zeros(elements, dtype=dtype) if found is None else found
-
-
-def keep(weights: tuple[int, ...], space: Tensor) -> None:
-    """Keep a work space with its weights for the next call."""
-    with _lock:
-        _packed.put((weights, space.numel(), space.dtype), space)

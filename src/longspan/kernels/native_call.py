@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,16 +35,25 @@ class CallFacts(NamedTuple):
     Attributes:
         problem: the bytes of a problem without addresses.
         tape, work: elements of the two buffers; whole lines of a cache.
+        family: one object for all calls of a plan that differ in their steps only, and have the same memory.
+            The numbers of another plan may be the same: which tensors a call has is not among them. None
+            where nothing is kept for the next call.
     """
 
     problem: bytes
     tape: int
     work: int
+    family: object = None
 
 
 def kept_by(plan: Plan) -> int:
     """What a forward pass of the plan keeps for its backward pass."""
     return KEEP_STATES if plan.recompute else KEEP_ALL
+
+
+@lru_cache(4096)
+def _family(others: Hashable, elements: tuple[int, int]) -> object:  # noqa: ARG001 (what it is known by)
+    return object()
 
 
 @lru_cache(4096)
@@ -70,7 +79,14 @@ def _side(
     tape, work = ctypes.c_int64(), ctypes.c_int64()
     checked(library().longspan_sizes(ctypes.byref(problem), backward, ctypes.byref(tape), ctypes.byref(work)))
     size = plan.dtype.itemsize
-    return CallFacts(bytes(problem), tape.value // size, work.value // size)
+    elements = tape.value // size, work.value // size
+    others = (plan, layer, direction, sizes[1:], how, keep, backward)
+    return CallFacts(bytes(problem), *elements, _family(others, elements))
+
+
+@lru_cache(4096)
+def _widths(plan: Plan) -> tuple[int, ...]:
+    return tuple(plan.state_width(name) for name in plan.cell.states)
 
 
 class Call:
@@ -82,8 +98,8 @@ class Call:
         self.x = args.x if args.x.stride(2) == 1 else args.x.contiguous()
         self.steps, self.sequences = self.x.shape[self.time], self.x.shape[self.batch]
         self.directions = 1 + plan.bidirectional
-        self.state = [part.contiguous() for part in args.state]
-        self.widths = [part.shape[2] for part in args.state]
+        self.state = None if args.state is None else [part.contiguous() for part in args.state]
+        self.widths = _widths(plan)
         self.weights = [weight.contiguous() for weight in args.weights]
         self.lengths = None if args.lengths is None else args.lengths.contiguous()
         self.sample_ids = None if args.sample_ids is None else args.sample_ids.contiguous()
@@ -97,40 +113,57 @@ class Call:
         for place in range(self.plan.num_layers * self.directions):
             yield place // self.directions, place % self.directions, place
 
-    def problem(self, place: int, x: Tensor, *, keep: int, backward: bool) -> tuple[Problem, CallFacts]:
-        """The problem of one side, apart from tape and work space."""
+    def facts(self, place: int, x: Tensor, *, keep: int, backward: bool) -> CallFacts:
+        """Of one side, whose input is x."""
         layer, direction = divmod(place, self.directions)
         sizes = (self.steps, self.sequences, x.shape[2])
-        side = _side(self.plan, layer, direction, sizes, self.running, keep, backward)
-        made, args = Problem.from_buffer_copy(side.problem), self.args
-        made.x, made.x_time, made.x_batch = x.data_ptr(), x.stride(self.time), x.stride(self.batch)
-        state, row = made.state, place * self.sequences * self.size
-        for which, part in enumerate(self.state):
-            state[which] = part.data_ptr() + row * self.widths[which]
-        weights, first = made.weights, place * len(self.places)
-        for number, to in enumerate(self.places, first):
-            weights[to] = self.weights[number].data_ptr()
-        if self.lengths is not None:
-            made.lengths = self.lengths.data_ptr()
-        if args.reset is not None:
-            made.reset = args.reset.data_ptr()
-            made.reset_time, made.reset_batch = args.reset.stride(self.time), args.reset.stride(self.batch)
-            for which, part in enumerate(self.fresh):
-                made.fresh[which] = part.data_ptr() + place * self.widths[which] * self.size
-        if self.plan.draws:
-            self._key(made)
-        return made, side
+        return _side(self.plan, layer, direction, sizes, self.running, keep, backward)
 
-    def _key(self, made: Problem) -> None:
+    def addresses(self, place: int) -> tuple[int, ...]:
+        """Of the weights of one side, in the order of the cell."""
+        first = place * len(self.places)
+        return tuple([weight.data_ptr() for weight in self.weights[first : first + len(self.places)]])
+
+    def problem(self, facts: CallFacts, weights: Sequence[int]) -> Problem:
+        """The problem of a side with weights at these addresses; its tensors and its memory are to be
+        entered.
+        """
+        made = Problem.from_buffer_copy(facts.problem)
+        for to, weight in zip(self.places, weights, strict=True):
+            made.weights[to] = weight
+        return made
+
+    def enter(self, problem: Problem, place: int, x: Tensor) -> None:
+        """The tensors of this call but the weights: all that may differ in another call of the same facts."""
+        strides, problem.steps = x.stride(), self.steps
+        problem.x, problem.x_time, problem.x_batch = x.data_ptr(), strides[self.time], strides[self.batch]
+        state, row = problem.state, place * self.sequences * self.size
+        for which, width in enumerate(self.widths):
+            given = None if self.state is None else self.state[which].data_ptr() + row * width
+            state[which] = given
+        plan, args = self.plan, self.args
+        if self.lengths is not None:
+            problem.lengths = self.lengths.data_ptr()
+        if args.reset is not None:
+            problem.reset = args.reset.data_ptr()
+            problem.reset_time, problem.reset_batch = (
+                args.reset.stride(self.time),
+                args.reset.stride(self.batch),
+            )
+            for which, width in enumerate(self.widths):
+                fresh = self.fresh[which].data_ptr() + place * width * self.size if self.fresh else None
+                problem.fresh[which] = fresh
+        if plan.draws:
+            self._key(problem)
+
+    def _key(self, problem: Problem) -> None:
         if self.args.seed is None:
             raise InputError(
                 "random masks: expected a seed, got None; call kernels through dispatch.run, which draws one"
             )
-        made.seed = int(self.args.seed)
-        if self.args.first_step is not None:
-            made.first_step = int(self.args.first_step)
-        if self.sample_ids is not None:
-            made.sample_ids = self.sample_ids.data_ptr()
+        problem.seed = int(self.args.seed)
+        problem.first_step = 0 if self.args.first_step is None else int(self.args.first_step)
+        problem.sample_ids = None if self.sample_ids is None else self.sample_ids.data_ptr()
 
     def empty(self, *shape: int) -> Tensor:
         """Empty, of the type of the call."""

@@ -19,14 +19,12 @@ from torch.autograd import forward_ad
 
 from longspan.kernels import native_buffers
 from longspan.kernels.masks import dropout_factor
-from longspan.kernels.native_call import Call, CallFacts, kept_by
+from longspan.kernels.native_call import Call, kept_by
 from longspan.kernels.native_cells import record_place
+from longspan.kernels.native_job import take_job
 from longspan.kernels.native_library import (
     KEEP_NOTHING,
-    PACK,
     Gradients,
-    Problem,
-    Results,
     checked,
     library,
 )
@@ -49,8 +47,10 @@ def goes_direct(args: Arguments) -> bool:
 def are_plain(parts: Sequence[Tensor]) -> bool:
     """Whether these are tensors of one type, each its numbers in memory and nothing more."""
     dtype = parts[0].dtype
-    for part in parts:  # a generator would take twice as long
-        if type(part) not in _PLAIN or part.dtype is not dtype or not _plain(part):
+    for part in parts:  # a generator, and _plain, would take twice as long
+        if type(part) not in _PLAIN or part.dtype is not dtype:
+            return False
+        if not part.is_cpu or part.layout is not torch.strided or part.is_neg():
             return False
     return True
 
@@ -72,8 +72,8 @@ def intercepted() -> bool:
 
 
 def _floating(args: Arguments) -> tuple[Tensor, ...]:
-    """x, the states, the states after a reset, and the weights."""
-    return (args.x, *args.state, *(args.reset_state or ()), *args.weights)
+    """x, the states and the states after a reset where they are given, and the weights."""
+    return (args.x, *(args.state or ()), *(args.reset_state or ()), *args.weights)
 
 
 class _Pass(NamedTuple):
@@ -106,68 +106,30 @@ def _forward(call: Call, *, keep: int) -> _Pass:
     tapes: list[Tensor] = []
     inputs: list[Tensor] = []
     factors: list[Tensor] = []
-    run, x, y = library().longspan_forward, call.x, call.x
+    x = y = call.x
     for layer, direction, place in call.sides():
         if direction == 0:
             if layer > 0:
                 x = _between(call, layer - 1, y, factors)
                 inputs.append(x)
             y = call.rows(call.directions * width)
-        problem, side = call.problem(place, x, keep=keep, backward=False)
-        space = _enter_space(problem, side, call, keep)
-        out = Results(y.data_ptr() + direction * width * size, y.stride(call.time), y.stride(call.batch))
-        row = place * call.sequences * size
+        job = take_job(call, call.facts(place, x, keep=keep, backward=False), place, keep)
+        call.enter(job.problem, place, x)
+        out = job.results
+        strides = y.stride()
+        out.y = y.data_ptr() + direction * width * size
+        out.y_time, out.y_batch = strides[call.time], strides[call.batch]
+        state, row = out.state, place * call.sequences * size
         for which, part in enumerate(finals):
-            out.state[which] = part.data_ptr() + row * call.widths[which]
+            state[which] = part.data_ptr() + row * call.widths[which]
         for name, record in zip(plan.record, records):  # noqa: B905 (its check takes time here)
             out.record[record_place(plan.cell, name)] = (
                 record.data_ptr() + place * record[0, 0].numel() * size
             )
-        checked(run(ctypes.byref(problem), ctypes.byref(out)))
-        space.leave(tapes)
+        job.run()
+        if job.tape is not None:
+            tapes.append(job.tape)
     return _Pass(y, tuple(finals), tuple(records), tapes, inputs, factors)
-
-
-class _Space(NamedTuple):
-    """Memory of a forward call of one side.
-
-    Attributes:
-        work: the work space; with the tape in front of it where none is kept.
-        tape: the tape that is kept.
-        weights: what the work space goes by where it keeps packed weights for the next call.
-    """
-
-    work: Tensor
-    tape: Tensor | None
-    weights: tuple[int, ...]
-
-    def leave(self, tapes: list[Tensor]) -> None:
-        """After the call."""
-        if self.weights:
-            native_buffers.keep(self.weights, self.work)
-        else:
-            native_buffers.give(self.work)
-        if self.tape is not None:
-            tapes.append(self.tape)
-
-
-def _enter_space(problem: Problem, side: CallFacts, call: Call, keep: int) -> _Space:
-    size, dtype = call.size, call.plan.dtype
-    problem.tape_bytes, problem.work_bytes = side.tape * size, side.work * size
-    if keep != KEEP_NOTHING:
-        tape, work = native_buffers.take(side.tape, dtype), native_buffers.take(side.work, dtype)
-        problem.tape, problem.work = tape.data_ptr(), work.data_ptr()
-        return _Space(work, tape, ())
-    weights: tuple[int, ...] = ()
-    if native_buffers.may_keep():
-        weights = (problem.weights[0], problem.weights[1])
-        work = native_buffers.kept(weights, side.tape + side.work, dtype)
-    else:
-        problem.packed = PACK
-        work = native_buffers.take(side.tape + side.work, dtype)
-    problem.tape = work.data_ptr()
-    problem.work = problem.tape + problem.tape_bytes
-    return _Space(work, None, weights)
 
 
 def _between(call: Call, layer: int, y: Tensor, factors: list[Tensor]) -> Tensor:
@@ -206,7 +168,9 @@ def _backward(call: Call, kept: _Pass, wanted: _Wanted, *, wants_x: bool, wants_
     d_y, d_x, inputs = wanted.y, None, [call.x, *kept.inputs]
     for layer, direction, place in reversed(list(call.sides())):
         source = inputs[layer]
-        problem, side = call.problem(place, source, keep=kept_by(call.plan), backward=True)
+        side = call.facts(place, source, keep=kept_by(call.plan), backward=True)
+        problem = call.problem(side, call.addresses(place))
+        call.enter(problem, place, source)
         work = native_buffers.take(side.work, call.plan.dtype)
         tape = kept.tapes[place]
         problem.tape, problem.tape_bytes = tape.data_ptr(), tape.numel() * call.size
@@ -258,23 +222,39 @@ class _Others(NamedTuple):
     first_step: Tensor | None
 
 
-def _arguments(plan: Plan, floating: Sequence[Tensor], others: _Others) -> Arguments:
-    """Back from ``_floating``."""
-    states = len(plan.cell.states)
-    count = plan.num_layers * (1 + plan.bidirectional) * len(plan.cell.weights)
-    x, state, rest = floating[0], tuple(floating[1 : 1 + states]), floating[1 + states :]
-    fresh = tuple(rest[: len(rest) - count])
-    return Arguments(x, state, list(rest[len(fresh) :]), None, reset_state=fresh or None, **others._asdict())
+class _Form(NamedTuple):
+    """How ``_floating`` put the operands of a call together.
+
+    Attributes:
+        plan: of the call.
+        states: how many of them are states before the first step: all of the cell's, or none.
+    """
+
+    plan: Plan
+    states: int
+
+    def arguments(self, floating: Sequence[Tensor], others: _Others) -> Arguments:
+        """Back from ``_floating``."""
+        plan, states = self.plan, self.states
+        count = plan.num_layers * (1 + plan.bidirectional) * len(plan.cell.weights)
+        start = tuple(floating[1 : 1 + states]) or None
+        rest = floating[1 + states :]
+        fresh = tuple(rest[: len(rest) - count]) or None
+        weights = list(rest[len(rest) - count :])
+        lengths, reset, seed, sample_ids, first_step = others
+        return Arguments(
+            floating[0], start, weights, None, lengths, reset, fresh, seed, sample_ids, first_step
+        )
 
 
 class _Stack(torch.autograd.Function):
     """The stack with its first derivative on the engine; higher ones go through the operators."""
 
     @staticmethod
-    def forward(ctx: Any, plan: Plan, others: _Others, *floating: Tensor) -> Any:
-        call = Call(plan, _arguments(plan, floating, others))
-        found = _forward(call, keep=kept_by(plan))
-        ctx.plan, ctx.counts = plan, (len(floating), len(found.tapes), len(found.inputs), len(found.factors))
+    def forward(ctx: Any, form: _Form, others: _Others, *floating: Tensor) -> Any:
+        call = Call(form.plan, form.arguments(floating, others))
+        found = _forward(call, keep=kept_by(form.plan))
+        ctx.form, ctx.counts = form, (len(floating), len(found.tapes), len(found.inputs), len(found.factors))
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*floating, *others, *found.tapes, *found.inputs, *found.factors)
         return (found.y, *found.state, *found.records)
@@ -286,31 +266,31 @@ class _Stack(torch.autograd.Function):
             parts.append(saved[:count])
             saved = saved[count:]
         floating, others, tapes, inputs, factors = parts
-        args = _arguments(ctx.plan, floating, _Others(*others))
+        form: _Form = ctx.form
         needed = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled() or intercepted():
-            again = partial(_operators, ctx.plan, _Others(*others))
+            again = partial(_operators, form, _Others(*others))
             return (None, None, *derive_again(again, floating, needed, given))
-        call = Call(ctx.plan, args)
-        states = len(call.state)
+        call = Call(form.plan, form.arguments(floating, _Others(*others)))
+        states = len(call.widths)
         given = tuple(None if part is None else part.resolve_neg() for part in given)
         d_y = given[0] if given[0] is None or given[0].stride(2) == 1 else given[0].contiguous()
         others_in = [None if part is None else part.contiguous() for part in given[1:]]
         kept = _Pass(call.x, (), (), list(tapes), list(inputs), list(factors))
         wanted = _Wanted(d_y, others_in[:states], others_in[states:])
-        wants_state = any(needed[1 : 1 + states])
+        wants_state = any(needed[1 : 1 + form.states])
         found = _backward(call, kept, wanted, wants_x=needed[0], wants_state=wants_state)
         if not torch._C._autograd._get_current_graph_task_keep_graph():
             for tape in tapes:
                 native_buffers.give(tape)
-        every = (found.x, *found.state, *found.fresh, *found.weights)
+        every = (found.x, *found.state[: form.states], *found.fresh, *found.weights)
         return (None, None, *(part if need else None for part, need in zip(every, needed, strict=True)))
 
 
-def _operators(plan: Plan, others: _Others, *floating: Tensor) -> tuple[Tensor, ...]:
+def _operators(form: _Form, others: _Others, *floating: Tensor) -> tuple[Tensor, ...]:
     """The results of the call, masks and all, by the operators."""
-    found = run_operators(plan, _arguments(plan, floating, others))
-    return (found.y, *found.state, *(found.record[name] for name in plan.record))
+    found = run_operators(form.plan, form.arguments(floating, others))
+    return (found.y, *found.state, *(found.record[name] for name in form.plan.record))
 
 
 def derive_again(
@@ -363,7 +343,7 @@ def run_direct(plan: Plan, args: Arguments) -> Result:
     floating = _floating(args)
     if torch.is_grad_enabled() and any(part.requires_grad for part in floating):
         others = _Others(args.lengths, args.reset, args.seed, args.sample_ids, args.first_step)
-        y, *rest = _apply(plan, others, *floating)
+        y, *rest = _apply(_Form(plan, len(args.state or ())), others, *floating)
     else:
         found = _forward(Call(plan, args), keep=KEEP_NOTHING)
         y, rest = found.y, [*found.state, *found.records]

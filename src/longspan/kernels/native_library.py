@@ -280,9 +280,14 @@ class Running(NamedTuple):
     isa: int = 0
 
 
+@cache
+def _running(threads: int) -> Running:
+    return Running(min(threads, 256))
+
+
 def running() -> Running:
     """As many threads as torch uses, up to what the engine takes."""
-    return Running(min(torch.get_num_threads(), 256))
+    return _running(torch.get_num_threads())
 
 
 class _Outcome(dict[int, None]):

@@ -14,7 +14,7 @@ from longspan.kernels.native_call import kept_by
 from longspan.kernels.native_cells import facts_of, record_place
 from longspan.kernels.native_library import KEEP_NOTHING
 from longspan.kernels.native_ops import Side, run_side
-from longspan.kernels.plan import Arguments, Plan, Result
+from longspan.kernels.plan import Arguments, Plan, Result, start_state
 
 __all__ = ["run_operators"]
 
@@ -25,6 +25,7 @@ def run_operators(plan: Plan, args: Arguments) -> Result:
     compute = torch.promote_types(dtype, args.weights[0].dtype)
     x = (args.x.transpose(0, 1) if plan.batch_first else args.x).to(compute)
     reset = args.reset.transpose(0, 1) if plan.batch_first and args.reset is not None else args.reset
+    args = args._replace(state=start_state(plan, args))
     finals: list[tuple[Tensor, ...]] = []
     records: list[dict[str, Tensor]] = []
     for layer in range(plan.num_layers):
@@ -59,7 +60,7 @@ def _run_one(
     count = len(cell.weights)
     weights = [weight.to(x.dtype) for weight in args.weights[place * count : (place + 1) * count]]
     facts = facts_of(cell)
-    state = [part[place].to(x.dtype) for part in args.state]
+    state = [part[place].to(x.dtype) for part in start_state(plan, args)]
     fresh: list[Tensor | None] = [None, None]
     if args.reset is not None and args.reset_state is not None:
         fresh = [*(part[place].to(x.dtype) for part in args.reset_state), None]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from longspan.cells.base import Cell
 
-__all__ = ["Arguments", "Plan", "Result"]
+__all__ = ["Arguments", "Plan", "Result", "batch_of", "start_state"]
 
 
 class Plan(NamedTuple):
@@ -85,7 +85,7 @@ class Arguments(NamedTuple):
     Attributes:
         x: (T, B, I), (B, T, I) if ``batch_first``, or the data (sum of lengths, I) of a packed sequence.
         state: for each state of the cell (L·D, B, width): the state before the first step. Layer-major, the
-            forward direction first. In packed calls B is in the order of the packed data.
+            forward direction first. In packed calls B is in the order of the packed data. None means zeros.
         weights: for each layer and direction all weights of the cell, in its order.
         batch_sizes: of a packed sequence: int64 (T,) on the CPU, falling.
         lengths: int64 (B,), each in [0, T].
@@ -99,7 +99,7 @@ class Arguments(NamedTuple):
     """
 
     x: Tensor
-    state: tuple[Tensor, ...]
+    state: tuple[Tensor, ...] | None
     weights: list[Tensor]
     batch_sizes: Tensor | None = None
     lengths: Tensor | None = None
@@ -124,3 +124,18 @@ class Result(NamedTuple):
     y: Tensor
     state: tuple[Tensor, ...]
     record: dict[str, Tensor]
+
+
+def batch_of(plan: Plan, args: Arguments) -> int:
+    """B."""
+    if args.batch_sizes is not None:
+        return int(args.batch_sizes[0])
+    return args.x.shape[0 if plan.batch_first else 1]
+
+
+def start_state(plan: Plan, args: Arguments) -> tuple[Tensor, ...]:
+    """The state before the first step, for kernels that want zeros as tensors too."""
+    if args.state is not None:
+        return args.state
+    sides, batch = plan.num_layers * (1 + plan.bidirectional), batch_of(plan, args)
+    return tuple(args.x.new_zeros(sides, batch, plan.state_width(name)) for name in plan.cell.states)

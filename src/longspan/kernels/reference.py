@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from longspan.cells.base import Params, State, StepNoise
 from longspan.kernels.masks import Hold, dropout_factor, holds, recurrent_factor
-from longspan.kernels.plan import Arguments, Plan, Result
+from longspan.kernels.plan import Arguments, Plan, Result, start_state
 
 __all__ = ["loop", "over_time", "run", "supports"]
 
@@ -37,6 +37,7 @@ def run(plan: Plan, args: Arguments) -> Result:
         # A padded value must not reach a product: 0 times NaN is NaN, in the gradient too.
         x = torch.where(valid, x, torch.zeros((), dtype=compute, device=x.device))
         reset = None if reset is None else reset & valid.squeeze(-1)
+    args = args._replace(state=start_state(plan, args))
     finals: list[State] = []
     records: list[dict[str, Tensor]] = []
     for layer in range(plan.num_layers):
@@ -74,7 +75,7 @@ def _run_side(
     count = len(plan.cell.weights)
     mine = args.weights[place * count : (place + 1) * count]
     params = {weight.name: value.to(dtype) for weight, value in zip(plan.cell.weights, mine, strict=True)}
-    state = tuple(part[place].to(dtype) for part in args.state)
+    state = tuple(part[place].to(dtype) for part in start_state(plan, args))
     fresh: State | None = None
     if reset is not None:
         # Going backward, a sequence ends where its first element is: the step after it belongs to another

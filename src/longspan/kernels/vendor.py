@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from longspan.kernels.plan import Arguments, Plan, Result
+from longspan.kernels.plan import Arguments, Plan, Result, start_state
 
 __all__ = ["run", "supports"]
 
@@ -45,12 +45,13 @@ def supports(plan: Plan) -> str | None:
 
 def run(plan: Plan, args: Arguments) -> Result:
     """Run the stack. Lengths go through packing, in here."""
+    state = start_state(plan, args)
     if plan.packed:
-        return _call(plan, args.x, args.state, args.weights, args.batch_sizes)
+        return _call(plan, args.x, state, args.weights, args.batch_sizes)
     if args.lengths is not None:
         ragged = _untraced(_run_ragged) if torch.compiler.is_compiling() else _run_ragged
-        return ragged(plan, args, args.lengths)
-    return _call(plan, args.x, args.state, args.weights, None)
+        return ragged(plan, args, state, args.lengths)
+    return _call(plan, args.x, state, args.weights, None)
 
 
 def _call(
@@ -88,7 +89,7 @@ def _untraced(function: Callable[..., Any]) -> Callable[..., Any]:
     return torch.compiler.disable(function)  # type: ignore[no-untyped-call,no-any-return]
 
 
-def _run_ragged(plan: Plan, args: Arguments, lengths: Tensor) -> Result:
+def _run_ragged(plan: Plan, args: Arguments, start: tuple[Tensor, ...], lengths: Tensor) -> Result:
     time = 1 if plan.batch_first else 0
     total = args.x.shape[time]
     on_cpu = lengths.cpu()
@@ -97,14 +98,13 @@ def _run_ragged(plan: Plan, args: Arguments, lengths: Tensor) -> Result:
     # Packing refuses sequences of no steps: they run one step on zeros, and its results are put aside below.
     x = torch.where(void, torch.zeros((), dtype=args.x.dtype, device=args.x.device), args.x)
     packed = pack_padded_sequence(x, on_cpu.clamp(min=1), plan.batch_first, enforce_sorted=False)
-    state = tuple(_permuted(part, packed.sorted_indices) for part in args.state)
+    state = tuple(_permuted(part, packed.sorted_indices) for part in start)
     result = _call(plan, packed.data, state, args.weights, packed.batch_sizes)
     y, _ = pad_packed_sequence(packed._replace(data=result.y), plan.batch_first, total_length=total)
     final = tuple(_permuted(part, packed.unsorted_indices) for part in result.state)
     y = torch.where(void, torch.zeros((), dtype=y.dtype, device=y.device), y)
     final = tuple(
-        torch.where(nothing[:, None], old.to(new.dtype), new)
-        for old, new in zip(args.state, final, strict=True)
+        torch.where(nothing[:, None], old.to(new.dtype), new) for old, new in zip(start, final, strict=True)
     )
     return Result(y, final, {})
 

@@ -191,17 +191,11 @@ class Recurrent(nn.Module):
         """Shape of each state; (L·D, width), or (L·D, B, width)."""
         return [(self._sides, *batch, width) for width in self._widths]
 
-    def _start_state(self, call: inputs.Call) -> tuple[Tensor, ...]:
-        x, batch = call.x, call.batch
-        if self.learn_initial_state:
-            return tuple(
-                part.unsqueeze(1).expand(-1, batch, -1).contiguous() for part in self._learned_state()
-            )
-        zeros: dict[int, Tensor] = {}  # states are only read: those of one width can be one tensor
-        for width in self._widths:
-            if width not in zeros:
-                zeros[width] = x.new_zeros(self._sides, batch, width)
-        return tuple(zeros[width] for width in self._widths)
+    def _start_state(self, batch: int) -> tuple[Tensor, ...] | None:
+        """The learned initial state for every sequence; None is zeros."""
+        if not self.learn_initial_state:
+            return None
+        return tuple(part.unsqueeze(1).expand(-1, batch, -1).contiguous() for part in self._learned_state())
 
     def _learned_state(self) -> tuple[Tensor, ...]:
         return tuple(getattr(self, f"initial_{state}") for state in self.cell.states)
@@ -222,7 +216,7 @@ class Recurrent(nn.Module):
         where = type(self).__name__
         weights = self._weights()
         call = inputs.lay_out(input, self.input_size, weights[0], where, batch_first=self.batch_first)
-        state = self._start_state(call) if hx is None else self._given_state(hx, call, where)
+        state = self._start_state(call.batch) if hx is None else self._given_state(hx, call, where)
         plan = Plan(
             self.cell,
             self.num_layers,
