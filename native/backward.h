@@ -200,27 +200,6 @@ class Backward {
         for (Index k = 0; k < count; ++k) to[k] += from[k];
     }
 
-    // Zoneout: `whole` is split into what goes to the old state and what goes to the new one.
-    void split(int which, Index step, Index place, const T* whole, T* old_part, T* new_part) const {
-        const T rate = static_cast<T>(p_.zoneout[which]);
-        const Index width = padded(s_.state_width(which));
-        const Vec<T> none = splat<T>(0);
-        if (p_.training && rate > T(0)) {
-            const std::uint16_t* const held = at_.held(which, step, place);
-            return each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
-                const auto hit = chosen<T>(held, k);
-                const Vec<T> d = load<T>(whole + k);
-                store<T>(old_part + k, hit ? d : none);
-                store<T>(new_part + k, hit ? none : d);
-            });
-        }
-        each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
-            const Vec<T> d = load<T>(whole + k);
-            store<T>(old_part + k, rate > T(0) ? splat<T>(rate) * d : none);
-            store<T>(new_part + k, rate > T(0) ? splat<T>(T(1) - rate) * d : d);
-        });
-    }
-
     void arrive(Index step, Index place) const {
         const Gradients<T> own(at_, place);
         const Index n = call_.order[place];
@@ -228,12 +207,12 @@ class Backward {
             add(static_cast<const T*>(in_.y) + call_.time(step) * in_.y_time + n * in_.y_batch, s_.P, own.h);
         const T* more = at_.recorded(in_.record[LONGSPAN_RECORD_H], step, place, s_.P);
         if (more != nullptr) add(more, s_.P, own.h);
-        split(0, step, place, own.h, own.direct, own.new_h);
+        split<T>(at_, 0, step, place, own.h, own.direct, own.new_h);
         if (s_.projection) copy(own.new_h, s_.h_width, ring(call_.work.d_h, s_.h_width, step, place));
         if (!s_.lstm) return;
         more = at_.recorded(in_.record[LONGSPAN_RECORD_C], step, place, s_.H);
         if (more != nullptr) add(more, s_.H, own.c);
-        split(1, step, place, own.c, own.held_c, own.c);
+        split<T>(at_, 1, step, place, own.c, own.held_c, own.c);
     }
 
     void unproject(const Group& now, Index step) const {

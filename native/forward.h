@@ -1,12 +1,14 @@
 // The time loop of all cells, for the sequences of one thread.
 #pragma once
 
-#include "aside.h"
-#include "groups.h"
+#include "ahead.h"
 #include "kept.h"
 #include "pointwise/gru.h"
 #include "pointwise/lstm.h"
 #include "pointwise/rnn.h"
+#include "recorder.h"
+#include "states.h"
+#include "zoneout.h"
 
 namespace longspan::LONGSPAN_ISA {
 
@@ -15,38 +17,34 @@ template <class T, class W = T>
 class Forward {
   public:
     explicit Forward(const Call& call)
-        : call_(call), p_(*call.problem), s_(call.shape), at_(call), lstm_(call) {
-        const Index vectors = s_.gates * s_.width / block;
-        w_ih_ = {at_.template packed<W>(call.work.w_ih), s_.I, vectors};
-        w_hh_ = {at_.template packed<W>(call.work.w_hh), s_.P, early() * s_.width / block};
-        w_hn_ = {at_.template packed<W>(call.work.w_hh) + early() * s_.width * s_.P, s_.P, s_.width / block};
-        w_hr_ = {at_.template packed<W>(call.work.w_hr), s_.H, s_.h_width / block};
-        panels_ = {0, (vectors + 3) / 4};
-        panels_hr_ = {0, (w_hr_.vectors + 3) / 4};
-        units_ = {0, s_.width};
-        marks_ = call.results != nullptr && call.recomputes() ? chunk_steps(p_, s_) : 0;
-        for (int gate = 0; call.results != nullptr && gate < 4; ++gate) {
-            const longspan_results& out = *call.results;
-            const bool extra = s_.lstm && s_.gates == 3 && gate == 1;  // the coupled f is no row of the tape
-            wants_pre_ |= out.record[LONGSPAN_RECORD_PRE + gate] != nullptr;
-            wants_pre_ |= extra && out.record[LONGSPAN_RECORD_GATE + gate] != nullptr;
-        }
-        for (int which = 0; call.results != nullptr && which < LONGSPAN_RECORDS; ++which)
-            records_ |= call.results->record[which] != nullptr;
-    }
+        : call_(call),
+          p_(*call.problem),
+          s_(call.shape),
+          at_(call),
+          lstm_(call),
+          w_ih_{at_.template packed<W>(call.work.w_ih), s_.I, s_.gates * s_.width / block},
+          w_hh_{at_.template packed<W>(call.work.w_hh), s_.P, early() * s_.width / block},
+          w_hr_{at_.template packed<W>(call.work.w_hr), s_.H, s_.h_width / block},
+          w_hn_{w_hh_.data + early() * s_.width * s_.P, s_.P, s_.width / block},
+          ahead_(call, w_ih_, w_ih_.vectors % 4 == 0 && w_hh_.vectors % 4 == 0),
+          recorder_(call),
+          marks_(call.results != nullptr && call.recomputes() ? chunk_steps(p_, s_) : 0),
+          panels_{0, (w_ih_.vectors + 3) / 4},
+          panels_hr_{0, (w_hr_.vectors + 3) / 4},
+          units_{0, s_.width} {}
 
     // Rows that are kept for no one else lie where this thread has them to itself.
     void take_rows(int thread) { at_.thread = thread; }
 
     void run(const Group& group) {
-        for (Index k = 0; k < group.count; ++k) begin(group.place[k]);
+        for (Index k = 0; k < group.count; ++k) begin(at_, group.place[k]);
         go(group, {0, p_.steps});
     }
 
     // Steps [from, to) once more, for the backward pass, which has no results to write.
     void again(const Group& group, Share steps) {
         at_.first = steps.from;
-        for (Index k = 0; k < group.count; ++k) restore(group.place[k], steps);
+        for (Index k = 0; k < group.count; ++k) restore(at_, group.place[k], steps);
         go(group, steps);
     }
 
@@ -56,7 +54,7 @@ class Forward {
     void run_shared(const Group& group, int thread, int threads) {
         take_units(thread, threads);
         const Share own = share(group.count, thread, threads);
-        for (Index k = own.from; k < own.to; ++k) begin(group.place[k]);
+        for (Index k = own.from; k < own.to; ++k) begin(at_, group.place[k]);
         call_.meet(thread_);
         go_shared(group, {0, p_.steps}, thread, threads);
     }
@@ -65,7 +63,7 @@ class Forward {
         at_.first = steps.from;
         take_units(thread, threads);
         const Share own = share(group.count, thread, threads);
-        for (Index k = own.from; k < own.to; ++k) restore(group.place[k], steps);
+        for (Index k = own.from; k < own.to; ++k) restore(at_, group.place[k], steps);
         call_.meet(thread_);
         go_shared(group, steps, thread, threads);
         call_.meet(thread_);
@@ -73,17 +71,17 @@ class Forward {
 
   private:
     void go(const Group& group, Share steps) {
-        const bool ahead = goes_ahead(group);
+        const bool ahead = ahead_.worth(group);
         for (Index step = steps.from; step < steps.to; ++step) {
-            if (ahead && (step - steps.from) % ahead_steps == 0) look_ahead(group, step, steps);
+            if (ahead) ahead_.look(at_, group, step, steps, panels_);
             advance(group, step, ahead);
         }
     }
 
     void go_shared(const Group& group, Share steps, int thread, int threads) {
-        const bool ahead = goes_ahead(group);
+        const bool ahead = ahead_.worth(group);
         for (Index step = steps.from; step < steps.to; ++step) {
-            if (ahead && (step - steps.from) % ahead_steps == 0) look_ahead(group, step, steps);
+            if (ahead) ahead_.look(at_, group, step, steps, panels_);
             advance_shared(group, step, ahead, thread, threads);
         }
     }
@@ -93,9 +91,8 @@ class Forward {
         const Index blocks = s_.width / block,
                     whole = s_.gates == 4 ? 1 : 4;  // blocks that fill whole panels
         const Share mine = share((blocks + whole - 1) / whole, thread, threads);
-        const Index last = mine.to * whole < blocks ? mine.to * whole : blocks;
-        units_ = {mine.from * whole * block, last * block};
-        panels_ = {mine.from * whole * s_.gates / 4, (last * s_.gates + 3) / 4};
+        units_ = {mine.from * whole * block, (mine.to * whole < blocks ? mine.to * whole : blocks) * block};
+        panels_ = panels_of(s_.gates);
         panels_hr_ = share((w_hr_.vectors + 3) / 4, thread, threads);
     }
 
@@ -106,10 +103,9 @@ class Forward {
     LstmForm<T> lstm_;
     Packed<W> w_ih_, w_hh_, w_hr_;
     Packed<W> w_hn_;  // U_n, where its product waits for r
-    Aside<T> aside_;  // the input terms of coming steps
-    static constexpr bool has_aside = Aside<T>::possible && std::is_same_v<T, W>;
-    bool wants_pre_ = false, records_ = false;
-    Index marks_ = 0;           // steps between two states that are kept; 0 where none is
+    Ahead<T, W> ahead_;
+    Recorder<T> recorder_;
+    Index marks_;               // steps between two states that are kept; 0 where none is
     Share panels_, panels_hr_;  // of the products: all, or those of this thread
     Units units_;               // that these panels are about
     int thread_ = 0;            // who this is where threads meet
@@ -124,111 +120,6 @@ class Forward {
         return {units_.from * gates / (4 * block), (units_.to * gates + 4 * block - 1) / (4 * block)};
     }
     T* reset_h(Index place) const { return at_.scratch(place) + 5 * s_.width; }
-    T* state(int which, Index step, Index place) const {
-        return which == 0 ? at_.h(step, place) : at_.c(step, place);
-    }
-
-    void begin(Index place) const {
-        const Index n = call_.order[place], first = call_.first(place);
-        for (int which = 0; which < s_.states(); ++which) {
-            const Index width = s_.state_width(which);
-            const T* const all = static_cast<const T*>(p_.state[which]);
-            const T* initial = all == nullptr ? nullptr : all + n * width;
-            if (call_.length[place] == 0) {
-                T* final = static_cast<T*>(call_.results->state[which]) + n * width;
-                if (initial == nullptr)
-                    clear(final, width);
-                else if (final != initial)
-                    copy(initial, width, final);
-                continue;
-            }
-            T* row = state(which, first, place);
-            clear(row, padded(width));
-            if (initial != nullptr) copy(initial, width, row);
-        }
-    }
-
-    // The states that a chunk begins with: those that were kept, or the initial ones.
-    void restore(Index place, Share steps) const {
-        const Index first = call_.first(place), chunk = call_.work.chunk;
-        if (call_.length[place] == 0 || first >= steps.to) return;
-        if (first >= steps.from) return begin(place);
-        if (!call_.active(place, steps.from)) return;
-        const Index number = (steps.from - chunk_shift(p_, chunk)) / chunk;
-        copy(at_.mark(0, number, place), s_.h_width, at_.h(steps.from, place));
-        if (s_.lstm) copy(at_.mark(1, number, place), s_.width, at_.c(steps.from, place));
-    }
-
-    // Keep the states before the first step of a chunk.
-    void mark(const Group& now, Index step, Share own) const {
-        const Index past = step - chunk_shift(p_, marks_);
-        if (past < 0 || past % marks_ != 0) return;
-        for (Index k = own.from; k < own.to; ++k) {
-            const Index place = now.place[k];
-            copy(at_.h(step, place), s_.h_width, at_.mark(0, past / marks_, place));
-            if (s_.lstm) copy(at_.c(step, place), s_.width, at_.mark(1, past / marks_, place));
-        }
-    }
-
-    void start_anew(Index step, Index place) const {
-        for (int which = 0; which < s_.states(); ++which) {
-            const Index width = s_.state_width(which);
-            T* row = state(which, step, place);
-            if (p_.fresh[which] == nullptr)
-                clear(row, width);
-            else
-                copy(static_cast<const T*>(p_.fresh[which]), width, row);
-        }
-    }
-
-    // The input terms of the next steps are in the place of their sums from here on, and those of the steps
-    // after them are begun with.
-    void look_ahead(const Group& group, Index step, Share steps) {
-        if (step == steps.from || !begins_aside(group, step, steps))
-            for (Index k = 0; k < group.count; ++k) project_ahead(group.place[k], {step, steps.to});
-        if constexpr (has_aside) {
-            aside_.finish();
-            if (begins_aside(group, step + ahead_steps, steps))
-                project_aside(group.place[0], step + ahead_steps);
-        }
-    }
-
-    // Whether the input terms of the steps from this one on are the product that is made aside.
-    bool begins_aside(const Group& group, Index step, Share steps) const {
-        if (!has_aside || group.count != 1) return false;
-        const Index last = step + ahead_steps - 1, place = group.place[0];
-        return w_ih_.vectors % 4 == 0 && w_hh_.vectors % 4 == 0 && last < steps.to &&
-               call_.active(place, step) && call_.active(place, last);
-    }
-
-    // Of one sequence: rows of one product.
-    void project_ahead(Index place, Share steps) const {
-        const T* rows[ahead_steps];
-        T* sums[ahead_steps];
-        Index count = 0;
-        for (Index step = steps.from; step < steps.from + ahead_steps && step < steps.to; ++step) {
-            if (!call_.active(place, step)) continue;
-            rows[count] = at_.x(step, place);
-            sums[count++] = at_.gates(step, place);
-        }
-        multiply<T>(count, input_of(rows), panels_.from, panels_.to, sums);
-    }
-
-    void project_aside(Index place, Index from) {
-        const T* rows[ahead_steps];
-        T* sums[ahead_steps];
-        for (Index k = 0; k < ahead_steps; ++k)
-            rows[k] = at_.x(from + k, place), sums[k] = at_.gates(from + k, place);
-        aside_.take(input_of(rows), panels_, rows, sums);
-    }
-
-    Product<T, W> input_of(const T* const* rows) const {
-        return {{{rows, w_ih_, 0, s_.I}, {}}, 1, at_.bias(), Begin::bias, End::store, columns()};
-    }
-
-    bool goes_ahead(const Group& group) const {
-        return group.count < 4 && p_.batch <= ahead_batch && p_.steps > 1 && !s_.norm;
-    }
 
     struct Inputs {
         const T *x[most_rows], *h[most_rows];
@@ -240,7 +131,7 @@ class Forward {
     void arrive(const Group& now, Index step, Share own) const {
         for (Index k = own.from; k < own.to; ++k) {
             const Index place = now.place[k];
-            if (call_.resets(step, place)) start_anew(step, place);
+            if (call_.resets(step, place)) start_anew(at_, step, place);
             if (!s_.drop) continue;
             const T *row = at_.h(step, place), *factor = at_.drop(place);
             T* seen = at_.seen(step, place);
@@ -268,7 +159,7 @@ class Forward {
         Group some;
         const Group& now = active_of(call_, group, step, some);
         if (now.count == 0) return;
-        if (marks_ > 0) mark(now, step, {0, now.count});
+        if (marks_ > 0) mark(at_, now, step, {0, now.count}, marks_);
         arrive(now, step, {0, now.count});
         every_product(now, step, ahead);
         if (s_.reset_before) late_product(now, step, false);
@@ -285,7 +176,7 @@ class Forward {
         const Group& now = active_of(call_, group, step, some);
         if (now.count == 0) return;
         const Share own = share(now.count, thread, threads);
-        if (marks_ > 0) mark(now, step, own);
+        if (marks_ > 0) mark(at_, now, step, own, marks_);
         if (s_.drop || p_.reset != nullptr) {
             arrive(now, step, own);
             call_.meet(thread_);
@@ -324,7 +215,7 @@ class Forward {
     }
 
     // Whether the pointwise part of a step asks for no more than the units of its own.
-    bool by_units() const { return !(s_.norm || s_.projection || s_.hold || wants_pre_); }
+    bool by_units() const { return !(s_.norm || s_.projection || s_.hold || recorder_.wants_pre()); }
 
     void products(const Group& now, const Inputs& in, bool ahead) {
         const Operand<T, W> input{in.x, w_ih_, 0, s_.I}, recurrent{in.h, w_hh_, 0, s_.P};
@@ -333,15 +224,17 @@ class Forward {
             const Product<T, W> job{{input, recurrent}, 2, at_.bias(), Begin::bias, End::store, columns()};
             return multiply<T>(now.count, job, panels_.from, panels_.to, sums);
         }
-        if (!ahead) multiply<T>(now.count, input_of(in.x), panels_.from, panels_.to, sums);
+        if (!ahead) {
+            const Product<T, W> job = input_product<T>(in.x, w_ih_, at_.bias(), columns());
+            multiply<T>(now.count, job, panels_.from, panels_.to, sums);
+        }
         for (Index k = 0; s_.chains > s_.gates && k < now.count; ++k)
             copy(at_.bias() + s_.gates * s_.width + units_.from, units_.to - units_.from,
                  sums[k] + 3 * s_.width + units_.from);
         const Product<T, W> job{{recurrent, {}},     1,        nullptr, Begin::kept, End::store,
                                 recurrent_columns(), in.turned};
         const Share panels = panels_of(early());
-        if constexpr (has_aside)
-            if (ahead && !aside_.done()) return aside_.multiply_row(job, panels, sums[0]);
+        if (ahead && ahead_.multiply_row(job, panels, sums[0])) return;
         multiply<T>(now.count, job, panels.from, panels.to, sums);
     }
 
@@ -352,7 +245,7 @@ class Forward {
         for (Index k = 0; k < now.count; ++k) {
             const Index place = now.place[k];
             rows[k] = reset_h(place), sums[k] = at_.gates(step, place);
-            T* pre = wants_pre_ ? at_.scratch(place) : nullptr;
+            T* pre = recorder_.wants_pre() ? at_.scratch(place) : nullptr;
             gru_reset<T>(units_, sums[k], at_.seen(step, place), reset_h(place), pre);
         }
         if (shared) call_.meet(thread_);
@@ -398,7 +291,7 @@ class Forward {
     }
 
     void pointwise(Index step, Index place) {
-        T* pre = wants_pre_ ? at_.scratch(place) : nullptr;
+        T* pre = recorder_.wants_pre() ? at_.scratch(place) : nullptr;
         T *gates = at_.gates(step, place), *after = at_.h(step + 1, place);
         if (s_.lstm) {
             T* shown = s_.projection ? at_.shown(step, place) : after;
@@ -425,55 +318,21 @@ class Forward {
         multiply<T>(now.count, job, panels_hr_.from, panels_hr_.to, out);
     }
 
-    // Zoneout of one state: what is held keeps its old value, or in evaluation the share that is expected.
-    void hold(int which, Index step, Index place) const {
-        const T rate = static_cast<T>(p_.zoneout[which]);
-        if (rate == T(0)) return;
-        const T* old = state(which, step, place);
-        T* now = state(which, step + 1, place);
-        const Index width = padded(s_.state_width(which));
-        if (!p_.training)
-            return each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
-                store<T>(now + k,
-                         fma(splat<T>(rate), load<T>(old + k), splat<T>(T(1) - rate) * load<T>(now + k)));
-            });
-        std::uint16_t* const held = at_.held(which, step, place);
-        hold_mask(call_, which, step, place, width, held);
-        each_vector<T>(width, [&](Index k) LONGSPAN_BODY {
-            store<T>(now + k, chosen<T>(held, k) ? load<T>(old + k) : load<T>(now + k));
-        });
-    }
-
     void finish(Index step, Index place) const {
-        for (int which = 0; s_.hold && which < s_.states(); ++which) hold(which, step, place);
+        for (int which = 0; s_.hold && which < s_.states(); ++which)
+            hold<T>(at_, which, step, place, at_.state(which, step, place),
+                    at_.state(which, step + 1, place));
         if (call_.results == nullptr) return;
         const longspan_results& out = *call_.results;
         const Index n = call_.order[place];
         const T* h = at_.h(step + 1, place);
         copy_row(h, s_.P, static_cast<T*>(out.y) + call_.time(step) * out.y_time + n * out.y_batch);
-        if (records_) record(step, place);
+        if (recorder_.any()) recorder_.write(at_, step, place);
         if (step != call_.last(place)) return;
         for (int which = 0; which < s_.states(); ++which) {
             const Index width = s_.state_width(which);
-            copy(state(which, step + 1, place), width, static_cast<T*>(out.state[which]) + n * width);
+            copy(at_.state(which, step + 1, place), width, static_cast<T*>(out.state[which]) + n * width);
         }
-    }
-
-    void record(Index step, Index place) const {
-        const auto& wanted = call_.results->record;
-        const auto write = [&](int which, const T* from, Index width) {
-            T* to = at_.recorded(wanted[which], step, place, width);
-            if (to != nullptr) copy(from, width, to);
-        };
-        const T *gates = at_.gates(step, place), *pre = at_.scratch(place);
-        for (Index chain = 0; chain < s_.gates; ++chain) {
-            const int gate = s_.lstm ? call_.gate(chain) : static_cast<int>(chain);
-            write(LONGSPAN_RECORD_GATE + gate, gates + chain * s_.width, s_.H);
-            write(LONGSPAN_RECORD_PRE + gate, pre + gate * s_.width, s_.H);
-        }
-        if (s_.lstm && s_.gates == 3) write(LONGSPAN_RECORD_GATE + 1, pre + 4 * s_.width, s_.H);
-        write(LONGSPAN_RECORD_H, at_.h(step + 1, place), s_.P);
-        if (s_.lstm) write(LONGSPAN_RECORD_C, at_.c(step + 1, place), s_.H);
     }
 };
 

@@ -120,6 +120,9 @@ struct Place {
     T* gates(Index step, Index place) const { return row(call.tape.gates, step, place); }
     T* h(Index step, Index place) const { return row(call.tape.h, step, place); }
     T* c(Index step, Index place) const { return row(call.tape.c, step, place); }
+    T* state(int which, Index step, Index place) const {
+        return which == 0 ? h(step, place) : c(step, place);
+    }
     // h as the recurrent product sees it.
     T* seen(Index step, Index place) const {
         return row(call.shape.drop ? call.tape.seen : call.tape.h, step, place);
@@ -166,15 +169,6 @@ template <class T>
 LONGSPAN_INLINE void fetch_row(const T* row, Index count) {
     const char* const bytes = reinterpret_cast<const char*>(row);
     for (Index at = 0; at < count * static_cast<Index>(sizeof(T)); at += line) __builtin_prefetch(bytes + at);
-}
-
-// Mask of zoneout for one state, a bit for each unit.
-inline void hold_mask(const Call& call, int state, Index step, Index place, Index units, std::uint16_t* out) {
-    const longspan_problem& p = *call.problem;
-    const Draw draw{static_cast<std::uint64_t>(p.seed), zoneout_purpose + static_cast<std::uint32_t>(state),
-                    static_cast<std::uint32_t>(p.layer), static_cast<std::uint32_t>(p.direction)};
-    const std::uint32_t number = static_cast<std::uint32_t>(p.first_step + call.time(step));
-    mask_bits(draw, number, call.sample(place), p.zoneout[state], units, out);
 }
 
 template <class T>
