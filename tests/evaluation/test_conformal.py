@@ -130,21 +130,24 @@ def test_too_few_scores_calibrate_nothing(n: int, done: list[float]) -> None:
         np.testing.assert_array_equal(after, before)
     elif len(done) == 1:
         assert f"calibrated, n = {n}: 80 % ×" in found.words()
-        assert found.words().endswith("; not calibrated: 95 % needs 39")
+        assert "; not calibrated: 95 % needs 39" in found.words()
     else:
         assert "not calibrated" not in found.words()
 
 
-def test_an_interval_that_is_not_calibrated_stays_but_is_never_crossed() -> None:
+def test_an_interval_that_is_not_calibrated_is_widened_with_the_widest_that_is_and_never_narrowed() -> None:
     rng = np.random.default_rng(1)
     wide = calibrate(10 * rng.normal(size=(20, 1)), normal_quantiles(20, 1), LEVELS)
     assert wide.factors[0.95] is None
     after = apply(wide, normal_quantiles(1, 1), LEVELS)[0, 0]
-    assert after[0] == after[1] < NORMAL[0]  # the 80 % interval has overtaken it
+    assert after[[0, 4]] == pytest.approx(NORMAL[[0, 4]] * wide.factors[0.8])
+    assert after[0] < after[1] < NORMAL[0]
+    assert wide.words().endswith("; not calibrated: 95 % needs 39, widened with 80 %")
     narrow = calibrate(0.1 * rng.normal(size=(20, 1)), normal_quantiles(20, 1), LEVELS)
     after = apply(narrow, normal_quantiles(1, 1), LEVELS)[0, 0]
     assert after[[0, 4]] == pytest.approx(NORMAL[[0, 4]])
     assert after[1] > NORMAL[1]
+    assert narrow.words().endswith("; not calibrated: 95 % needs 39")
 
 
 def test_scores_of_one_origin_do_not_count_as_many() -> None:
@@ -212,9 +215,9 @@ def test_levels_without_partners_form_no_interval() -> None:
 def test_other_levels_take_the_factor_between() -> None:
     calibration = Calibration((1.0,), {0.5: 2.0, 0.9: 4.0}, 100)
     levels = (0.01, 0.15, 0.25, 0.45, 0.5, 0.85)
-    # nominal 0.98 (outside: stays), 0.7 (between: 3), 0.5 (2), 0.1 (inside: 2), the median, 0.7 (3)
+    # nominal 0.98 (outside: 4), 0.7 (between: 3), 0.5 (2), 0.1 (inside: 2), the median, 0.7 (3)
     found = apply(calibration, [[[-9.0, -2.0, -1.0, -0.5, 0.0, 2.0]]], levels)[0, 0]
-    np.testing.assert_allclose(found, [-9, -6, -2, -1, 0, 6])
+    np.testing.assert_allclose(found, [-36, -6, -2, -1, 0, 6])
     assert apply(calibration, [[[-1.0, 3.0]]], (0.25, 0.75))[0, 0] == pytest.approx([-3, 5])  # about 1
 
 

@@ -47,7 +47,7 @@ class Calibration:
     Args:
         scale: (H,) what the half-widths at each step are multiplied with first; 1 where the steps are alike.
         factors: nominal share of a central interval → what its half-widths are multiplied with then, narrow
-            first; None where it is not calibrated and stays as it is.
+            first; None where it is not calibrated.
         n: scores that count as exchangeable: the pooled scores divided by their design effect, because the
             scores of one origin are alike. At most the number of known values.
     """
@@ -60,20 +60,21 @@ class Calibration:
         """What was calibrated on how many scores, for the report."""
         if not self.factors:
             return "not calibrated: no two quantile levels form a central interval"
-        done = [
-            f"{_percent(each)} × {factor:.3g}" for each, factor in self.factors.items() if factor is not None
-        ]
-        left = [
+        known = {each: factor for each, factor in self.factors.items() if factor is not None}
+        left = ", ".join(
             f"{_percent(each)} has values outside intervals without width"
             if self.n >= needed(each)
             else f"{_percent(each)} needs {needed(each)}"
             for each, factor in self.factors.items()
             if factor is None
-        ]
-        if not done:
-            return f"not calibrated, n = {self.n:,} ({', '.join(left)})"
-        words = f"calibrated, n = {self.n:,}: {', '.join(done)}"
-        return f"{words}; not calibrated: {', '.join(left)}" if left else words
+        )
+        if not known:
+            return f"not calibrated, n = {self.n:,} ({left})"
+        done = ", ".join(f"{_percent(each)} × {factor:.3g}" for each, factor in known.items())
+        widest = max(known)
+        widens = max(self.scale) * known[widest] > 1 and max(self.factors) > widest
+        wider = f", widened with {_percent(widest)}" if widens else ""
+        return f"calibrated, n = {self.n:,}: {done}" + (f"; not calibrated: {left}{wider}" if left else "")
 
     def to_json(self) -> dict[str, Any]:
         """As JSON; `from_json` gives the same record back."""
@@ -167,8 +168,9 @@ def apply(calibration: Calibration, quantiles: ArrayLike, levels: Sequence[float
     """The quantiles (…, H, L), their distances from the median scaled; in order if they were.
 
     A level between two calibrated ones takes the factor between theirs, one inside the narrowest takes that
-    one's; one outside the widest calibrated interval stays as it is. A quantile that a wider one has
-    overtaken is moved out to it. Values below zero are not cut off here.
+    one's. One outside the widest calibrated interval is stretched with that one, since a forecast that is too
+    sure of the one is too sure of the other, but never drawn in. A quantile that a wider one has overtaken is
+    moved out to it. Values below zero are not cut off here.
     """
     taus = increasing_levels(levels, "apply")
     q = np.asarray(quantiles, dtype=np.float64)
@@ -182,7 +184,8 @@ def apply(calibration: Calibration, quantiles: ArrayLike, levels: Sequence[float
     nominal = np.abs(2 * taus - 1)
     factors = np.interp(nominal, list(known), list(known.values()))
     stretch = np.array(calibration.scale)[:, None] * factors  # (H, L)
-    stretch[:, nominal > max(known) + _TIE] = 1.0
+    outside = nominal > max(known) + _TIE
+    stretch[:, outside] = np.maximum(stretch[:, outside], 1.0)
     stretch[:, nominal <= _TIE] = 1.0
     result = middle + (q - middle) * stretch
     upper = taus >= 0.5
