@@ -103,7 +103,10 @@ struct longspan_problem {
     int32_t weights_type;                        /* enum longspan_weights_type */
     int64_t steps, batch, inputs, hidden, width; /* T B I H P */
     double cell_clip;                            /* 0: none */
+    int32_t layer, direction;                    /* for the masks */
+    double recurrent_dropout, zoneout[2];
 
+    /* Sizes depend on what comes before this line only. */
     const void* x; /* (T, B, I) with these strides in elements; features dense */
     int64_t x_time, x_batch;
     const void* state[2]; /* h (B, P), c (B, H); NULL for zeros */
@@ -115,8 +118,6 @@ struct longspan_problem {
 
     int64_t seed, first_step;
     const int64_t* sample_ids; /* (B), or NULL: 0, 1, ... */
-    int32_t layer, direction;
-    double recurrent_dropout, zoneout[2];
 
     void* tape; /* longspan_sizes says how many bytes; 64-byte aligned. Kept from forward to backward. */
     void* work; /* the same; of no meaning between calls, but see `packed` */
