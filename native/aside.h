@@ -34,7 +34,9 @@ class Aside {
     void multiply_row(const Product<T>& job, Share panels, T* out) {
         const T* const row = job.operands[0].rows[0];
         const Index terms = job.operands[0].count;
-        for (Index panel = panels.from; panel < panels.to; ++panel) {
+        for (Index number = panels.from; number < panels.to; ++number) {
+            // There and back: a part of the panel that was read last is still in the nearest cache.
+            const Index panel = job.turned ? panels.from + panels.to - 1 - number : number;
             Vec<T> sum[vectors];
             T* at[vectors];
             LONGSPAN_UNROLL
