@@ -206,7 +206,8 @@ def test_the_way_back_is_the_same_whether_it_learns_or_decodes(sizes: dict[str, 
     case.d_y = torch.where(known[..., None], -weight * (error.sign() + (2 * case.levels - 1)), 0.0).detach()
     _, *found = case.decoded(decode)
     assert all(map(torch.equal, found, [d_summary, d_future, *d_net]))
-    torch.testing.assert_close(d_anchor, case.d_y.sum(-1), rtol=1e-5, atol=1e-9)
+    off = (d_anchor - case.d_y.sum(-1)).abs()  # of a sum that may cancel, and rounds as its terms do
+    assert (off <= 1e-6 * case.d_y.abs().sum(-1)).all()
     assert loss.isfinite()
 
 
