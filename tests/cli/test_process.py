@@ -160,6 +160,8 @@ def test_control_c_ends_with_130_and_no_traceback(place: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whatever starts the tests in the background may ignore Ctrl-C, and its children with it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
     assert process.stderr.readline() == "3 rows, seed 0, budget None\n"  # from here on it waits
