@@ -27,8 +27,8 @@ def test_the_shares_sum_to_the_change_of_the_prediction(seed: int, encoder: str)
     assert found.shares.shape == (11, 2)
     change = found.prediction - found.baseline
     size = float(np.abs(found.shares).sum())
-    # A gradient that jumps, as behind a ReLU, is seen at one point too many or too few.
-    least = 1 / found.points if encoder == "feedforward" else 0.001
+    # A gradient that jumps, as behind a ReLU, is seen some points too late or too early.
+    least = 4 / found.points if encoder == "feedforward" else 0.001
     assert abs(found.gap) <= max(0.01 * abs(change), least * size, 1e-6)
     assert found.by_step.sum() == pytest.approx(change - found.gap, abs=1e-9)
 
