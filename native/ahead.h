@@ -16,11 +16,8 @@ Product<T, W> input_product(const T* const* rows, const Packed<W>& w_ih, const T
 template <class T, class W>
 class Ahead {
   public:
-    Ahead(const Call& call, const Packed<W>& w_ih, bool whole_panels)
-        : call_(call),
-          w_ih_(w_ih),
-          columns_{call.shape.gates, call.shape.width, call.shape.gates - 1},
-          whole_panels_(whole_panels) {}
+    Ahead(const Call& call, const Packed<W>& w_ih, const Columns& columns, bool whole_panels)
+        : call_(call), w_ih_(w_ih), columns_(columns), whole_panels_(whole_panels) {}
 
     bool worth(const Group& group) const {
         const longspan_problem& p = *call_.problem;

@@ -262,7 +262,7 @@ class Backward {
                                       unit_c,
                                       d_unit_c,
                                       own.spare,
-                                      s_.norm ? at_.scale(step, place) + 2 : nullptr};
+                                      s_.norm ? at_.moments_c(step, place) : nullptr};
             lstm_backward<T>(lstm_, row, units_);
             if (s_.norm) unnormalise(step, place);
         } else if (s_.gru) {

@@ -26,7 +26,7 @@ class Forward {
           w_hh_{at_.template packed<W>(call.work.w_hh), s_.P, early() * s_.width / block},
           w_hr_{at_.template packed<W>(call.work.w_hr), s_.H, s_.h_width / block},
           w_hn_{w_hh_.data + early() * s_.width * s_.P, s_.P, s_.width / block},
-          ahead_(call, w_ih_, w_ih_.vectors % 4 == 0 && w_hh_.vectors % 4 == 0),
+          ahead_(call, w_ih_, columns(), w_ih_.vectors % 4 == 0 && w_hh_.vectors % 4 == 0),
           recorder_(call),
           marks_(call.results != nullptr && call.recomputes() ? chunk_steps(p_, s_) : 0),
           panels_{0, (w_ih_.vectors + 3) / 4},
@@ -278,11 +278,12 @@ class Forward {
         T mean[2], scale[2];
         moments<T, 2>(rows, s_.gates, s_.H, s_.width, mean, scale);
         scales[0] = scale[0], scales[1] = scale[1];
+        const Moments<T> by_x{mean[0], scale[0]}, by_h{mean[1], scale[1]};
         for (Index gate = 0; gate < s_.gates; ++gate) {
             for (Index u = 0; u < s_.width; u += lanes<T>) {
                 const Index j = gate * s_.width + u;
-                const Vec<T> x = (load<T>(unit_x + j) - splat<T>(mean[0])) * splat<T>(scale[0]);
-                const Vec<T> h = (load<T>(unit_h + j) - splat<T>(mean[1])) * splat<T>(scale[1]);
+                const Vec<T> x = normalised<T>(load<T>(unit_x + j), by_x);
+                const Vec<T> h = normalised<T>(load<T>(unit_h + j), by_h);
                 store<T>(unit_x + j, x), store<T>(unit_h + j, h);
                 const Vec<T> bias = load<T>(at_.bias() + (u / block * s_.gates + gate) * block + u % block);
                 store<T>(sums + j, fma(load<T>(gain_x + j), x, fma(load<T>(gain_h + j), h, bias)));
@@ -295,7 +296,7 @@ class Forward {
         T *gates = at_.gates(step, place), *after = at_.h(step + 1, place);
         if (s_.lstm) {
             T* shown = s_.projection ? at_.shown(step, place) : after;
-            T* moments = s_.norm ? at_.scale(step, place) + 2 : nullptr;
+            T* moments = s_.norm ? at_.moments_c(step, place) : nullptr;
             lstm_forward<T>(lstm_, {gates, at_.c(step, place), at_.c(step + 1, place), shown, pre, moments},
                             units_);
         } else if (s_.reset_before) {

@@ -278,7 +278,7 @@ struct WorkLayout {
     Index peep;
     Index drop;     // (B, h_width) factors
     Index order;    // (B) sequence at each place, (B) its length, (B) its group; int64
-    Index scratch;  // per place, scratch_rows x width
+    Index scratch;  // per place
     Index scratch_width;
     Index kept, kept_weights;  // what was packed, where calls compare: whole numbers, then the arrays
     Index chunk;               // backward: steps of a chunk

@@ -130,6 +130,8 @@ struct Place {
     T* unit_x(Index step, Index place) const { return row(call.tape.unit_x, step, place); }
     T* unit_h(Index step, Index place) const { return row(call.tape.unit_h, step, place); }
     T* scale(Index step, Index place) const { return row(call.tape.scale, step, place); }
+    // Mean and 1 / deviation of the new cell state, behind the scales of the two products.
+    T* moments_c(Index step, Index place) const { return scale(step, place) + 2; }
     T* shown(Index step, Index place) const { return row(call.tape.shown, step, place); }
     // Bits of the units of a state that keep their old value.
     std::uint16_t* held(int which, Index step, Index place) const {
