@@ -40,20 +40,20 @@ class Backward {
     // Steps [from, to) of sequences whose later steps are done; their rows lie in the chunk from its
     // beginning.
     void run(const Group& group, Share steps) {
-        each_step(group, steps, [&](const Group& now, Index step) { retreat(now, step); });
+        first_ = steps.from;
+        if (call_.recomputes()) at_.first = first_;
+        for (Index step = steps.to - 1; step >= steps.from; --step) {
+            Group some;
+            const Group& now = active_of(call_, group, step, some);
+            if (now.count > 0) retreat(now, step);
+        }
     }
 
-    // All threads on the same sequences; see Forward::run_shared.
-    void run_shared(const Group& group, Share steps, int thread, int threads) {
-        each_step(group, steps,
-                  [&](const Group& now, Index step) { retreat_shared(now, step, thread, threads); });
-    }
-
-    // This thread takes its units from here on.
-    void take_units(int thread, int threads) {
-        thread_ = thread;
-        panels_ = share(panels_.to, thread, threads);
-        panels_hr_ = share(panels_hr_.to, thread, threads);
+    // From here on this thread has its share of every step.
+    void join(const Team& team) {
+        team_ = team;
+        panels_ = share(panels_.to, team.thread, team.threads);
+        panels_hr_ = share(panels_hr_.to, team.thread, team.threads);
         units_ = {panels_.from * 4 * block, panels_.to * 4 * block};
         if (units_.to > s_.width) units_.to = s_.width;
     }
@@ -82,21 +82,9 @@ class Backward {
     Packed<T> w_hh_, w_hr_;
     Share panels_, panels_hr_;  // of the products: all, or those of this thread
     Units units_;               // that these panels are about
-    int thread_ = 0;            // who this is where threads meet
+    Team team_;
     bool by_units_ = false;
     Index first_ = 0;  // step of the first row of the chunk
-
-    // Calls take(those of the group that have the step, step), the last step first.
-    template <class Take>
-    void each_step(const Group& group, Share steps, Take take) {
-        first_ = steps.from;
-        if (call_.recomputes()) at_.first = first_;
-        for (Index step = steps.to - 1; step >= steps.from; --step) {
-            Group some;
-            const Group& now = active_of(call_, group, step, some);
-            if (now.count > 0) take(now, step);
-        }
-    }
 
     // Row of a step and place in a region of the chunk.
     T* ring(Index region, Index width, Index step, Index place) const {
@@ -107,58 +95,48 @@ class Backward {
     }
 
     void retreat(const Group& now, Index step) {
-        if (by_units()) {
-            for (Index k = 0; k < now.count; ++k) {
-                arrive_plain(step, now.place[k]);
-                pointwise(step, now.place[k]);
-            }
-            if (s_.reset_before) through_reset(now, step, {0, now.count}, false);
-            recur(now, step);
-            for (Index k = 0; k < now.count; ++k) leave_plain(step, now.place[k]);
-            return;
-        }
-        for (Index k = 0; k < now.count; ++k) arrive(step, now.place[k]);
-        if (s_.projection) unproject(now, step);
-        for (Index k = 0; k < now.count; ++k) pointwise(step, now.place[k]);
-        if (s_.reset_before) through_reset(now, step, {0, now.count}, false);
-        recur(now, step);
-        for (Index k = 0; k < now.count; ++k) leave(step, now.place[k]);
+        if (by_units())
+            retreat_by_units(now, step);
+        else
+            retreat_by_rows(now, step);
     }
 
-    void retreat_shared(const Group& now, Index step, int thread, int threads) {
-        const Share own = share(now.count, thread, threads);
-        if (by_units()) {
-            for (Index k = 0; k < now.count; ++k) {
-                arrive_plain(step, now.place[k]);
-                pointwise(step, now.place[k]);
-            }
-            call_.meet(thread_);
-            if (s_.reset_before) {
-                through_reset(now, step, {0, now.count}, false);
-                call_.meet(thread_);
-            }
-            recur(now, step);
-            for (Index k = 0; k < now.count; ++k) leave_plain(step, now.place[k]);
-            return;
+    void retreat_by_units(const Group& now, Index step) {
+        for (Index k = 0; k < now.count; ++k) {
+            arrive_plain(step, now.place[k]);
+            pointwise(step, now.place[k]);
         }
+        team_.meet(call_);
+        if (s_.reset_before) {
+            products_of_reset(now, step);
+            for (Index k = 0; k < now.count; ++k) through_reset(step, now.place[k]);
+            team_.meet(call_);
+        }
+        recur(now, step);
+        for (Index k = 0; k < now.count; ++k) leave_plain(step, now.place[k]);
+    }
+
+    void retreat_by_rows(const Group& now, Index step) {
         const Units mine = units_;
         units_ = {0, s_.width};
-        for (Index k = own.from; k < own.to; ++k) arrive(step, now.place[k]);
+        each_owned(team_, now, [&](Index place) { arrive(step, place); });
         if (s_.projection) {
-            call_.meet(thread_);
+            team_.meet(call_);
             unproject(now, step);
-            call_.meet(thread_);
+            team_.meet(call_);
         }
-        for (Index k = own.from; k < own.to; ++k) pointwise(step, now.place[k]);
-        call_.meet(thread_);
+        each_owned(team_, now, [&](Index place) { pointwise(step, place); });
+        team_.meet(call_);
         if (s_.reset_before) {
-            through_reset(now, step, own, true);
-            call_.meet(thread_);
+            products_of_reset(now, step);
+            team_.meet(call_);
+            each_owned(team_, now, [&](Index place) { through_reset(step, place); });
+            team_.meet(call_);
         }
         units_ = mine;
         recur(now, step);
-        call_.meet(thread_);
-        for (Index k = own.from; k < own.to; ++k) leave(step, now.place[k]);
+        team_.meet(call_);
+        each_owned(team_, now, [&](Index place) { leave(step, place); });
     }
 
     // Whether a step asks for no more than its own units, and gradients go through the product alone.
@@ -289,9 +267,8 @@ class Backward {
             [&](int which, Index k) { return load<T>(sums + k) * load<T>(gains[which] + k); }, to);
     }
 
-    // The reset before the product: through the product of n to r h, then, for these sequences and units, to
-    // the sum of r.
-    void through_reset(const Group& now, Index step, Share sequences, bool meets) const {
+    // The reset before the product: through the product of n to r h,
+    void products_of_reset(const Group& now, Index step) const {
         const T* rows[most_rows];
         T* out[most_rows];
         for (Index k = 0; k < now.count; ++k) {
@@ -301,17 +278,15 @@ class Backward {
         const Product<T> job{
             {{rows, w_hh_, 2 * s_.H, s_.H}, {}}, 1, nullptr, Begin::zero, End::store, {1, 0, 0}};
         multiply<T>(now.count, job, panels_.from, panels_.to, out);
-        if (meets) call_.meet(thread_);
-        for (Index k = sequences.from; k < sequences.to; ++k) {
-            const Index place = now.place[k];
-            const Gradients<T> own(at_, place);
-            const auto given = [&](int which) {
-                return by_units() ? nullptr : outside(which, step, place, own);
-            };
-            gru_reset_backward<T>(units_, at_.gates(step, place), d_sums(step, place), at_.seen(step, place),
-                                  own.shown, given(LONGSPAN_RECORD_GATE), given(LONGSPAN_RECORD_PRE),
-                                  ring(call_.work.reset_h, s_.h_width, step, place));
-        }
+    }
+
+    // and then to the sum of r.
+    void through_reset(Index step, Index place) const {
+        const Gradients<T> own(at_, place);
+        const auto given = [&](int which) { return by_units() ? nullptr : outside(which, step, place, own); };
+        gru_reset_backward<T>(units_, at_.gates(step, place), d_sums(step, place), at_.seen(step, place),
+                              own.shown, given(LONGSPAN_RECORD_GATE), given(LONGSPAN_RECORD_PRE),
+                              ring(call_.work.reset_h, s_.h_width, step, place));
     }
 
     // What comes to h from r h, on top of what the products of the other gates gave.

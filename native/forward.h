@@ -31,42 +31,37 @@ class Forward {
           marks_(call.results != nullptr && call.recomputes() ? chunk_steps(p_, s_) : 0),
           panels_{0, (w_ih_.vectors + 3) / 4},
           panels_hr_{0, (w_hr_.vectors + 3) / 4},
-          units_{0, s_.width} {}
+          units_{0, s_.width},
+          by_units_(!(s_.norm || s_.projection || s_.hold || recorder_.wants_pre())) {}
 
     // Rows that are kept for no one else lie where this thread has them to itself.
     void take_rows(int thread) { at_.thread = thread; }
 
+    // From here on this thread has its share of every step; all of it where it is a team of one.
+    void join(const Team& team) {
+        team_ = team;
+        if (team.threads == 1) return;
+        const Index blocks = s_.width / block,
+                    whole = s_.gates == 4 ? 1 : 4;  // blocks that fill whole panels
+        const Share mine = share((blocks + whole - 1) / whole, team.thread, team.threads);
+        units_ = {mine.from * whole * block, (mine.to * whole < blocks ? mine.to * whole : blocks) * block};
+        panels_ = panels_of(s_.gates);
+        panels_hr_ = share((w_hr_.vectors + 3) / 4, team.thread, team.threads);
+    }
+
     void run(const Group& group) {
-        for (Index k = 0; k < group.count; ++k) begin(at_, group.place[k]);
+        each_owned(team_, group, [&](Index place) { begin(at_, place); });
+        team_.meet(call_);
         go(group, {0, p_.steps});
     }
 
     // Steps [from, to) once more, for the backward pass, which has no results to write.
     void again(const Group& group, Share steps) {
         at_.first = steps.from;
-        for (Index k = 0; k < group.count; ++k) restore(at_, group.place[k], steps);
+        each_owned(team_, group, [&](Index place) { restore(at_, place, steps); });
+        team_.meet(call_);
         go(group, steps);
-    }
-
-    // All threads on the same sequences, each with its own units, or its own sequences where a step needs a
-    // whole row; they meet in between. What the last meeting leaves to do touches no row that others read
-    // next.
-    void run_shared(const Group& group, int thread, int threads) {
-        take_units(thread, threads);
-        const Share own = share(group.count, thread, threads);
-        for (Index k = own.from; k < own.to; ++k) begin(at_, group.place[k]);
-        call_.meet(thread_);
-        go_shared(group, {0, p_.steps}, thread, threads);
-    }
-
-    void again_shared(const Group& group, Share steps, int thread, int threads) {
-        at_.first = steps.from;
-        take_units(thread, threads);
-        const Share own = share(group.count, thread, threads);
-        for (Index k = own.from; k < own.to; ++k) restore(at_, group.place[k], steps);
-        call_.meet(thread_);
-        go_shared(group, steps, thread, threads);
-        call_.meet(thread_);
+        team_.meet(call_);
     }
 
   private:
@@ -76,24 +71,6 @@ class Forward {
             if (ahead) ahead_.look(at_, group, step, steps, panels_);
             advance(group, step, ahead);
         }
-    }
-
-    void go_shared(const Group& group, Share steps, int thread, int threads) {
-        const bool ahead = ahead_.worth(group);
-        for (Index step = steps.from; step < steps.to; ++step) {
-            if (ahead) ahead_.look(at_, group, step, steps, panels_);
-            advance_shared(group, step, ahead, thread, threads);
-        }
-    }
-
-    void take_units(int thread, int threads) {
-        thread_ = thread;
-        const Index blocks = s_.width / block,
-                    whole = s_.gates == 4 ? 1 : 4;  // blocks that fill whole panels
-        const Share mine = share((blocks + whole - 1) / whole, thread, threads);
-        units_ = {mine.from * whole * block, (mine.to * whole < blocks ? mine.to * whole : blocks) * block};
-        panels_ = panels_of(s_.gates);
-        panels_hr_ = share((w_hr_.vectors + 3) / 4, thread, threads);
     }
 
     const Call& call_;
@@ -108,7 +85,8 @@ class Forward {
     Index marks_;               // steps between two states that are kept; 0 where none is
     Share panels_, panels_hr_;  // of the products: all, or those of this thread
     Units units_;               // that these panels are about
-    int thread_ = 0;            // who this is where threads meet
+    Team team_;
+    bool by_units_;  // the pointwise part of a step asks for no more than the units of its own
 
     Columns columns() const { return {s_.gates, s_.width, s_.gates - 1}; }
     Columns recurrent_columns() const {
@@ -127,18 +105,15 @@ class Forward {
         bool turned = false;
     };
 
-    // Sequences [own.from, own.to) of those that are active, before the products of a step.
-    void arrive(const Group& now, Index step, Share own) const {
-        for (Index k = own.from; k < own.to; ++k) {
-            const Index place = now.place[k];
-            if (call_.resets(step, place)) start_anew(at_, step, place);
-            if (!s_.drop) continue;
-            const T *row = at_.h(step, place), *factor = at_.drop(place);
-            T* seen = at_.seen(step, place);
-            each_vector<T>(s_.h_width, [&](Index u) LONGSPAN_BODY {
-                store<T>(seen + u, load<T>(row + u) * load<T>(factor + u));
-            });
-        }
+    // Before the products of a step.
+    void arrive(Index step, Index place) const {
+        if (call_.resets(step, place)) start_anew(at_, step, place);
+        if (!s_.drop) return;
+        const T *row = at_.h(step, place), *factor = at_.drop(place);
+        T* seen = at_.seen(step, place);
+        each_vector<T>(s_.h_width, [&](Index u) LONGSPAN_BODY {
+            store<T>(seen + u, load<T>(row + u) * load<T>(factor + u));
+        });
     }
 
     void every_product(const Group& now, Index step, bool ahead) {
@@ -159,52 +134,51 @@ class Forward {
         Group some;
         const Group& now = active_of(call_, group, step, some);
         if (now.count == 0) return;
-        if (marks_ > 0) mark(at_, now, step, {0, now.count}, marks_);
-        arrive(now, step, {0, now.count});
-        every_product(now, step, ahead);
-        if (s_.reset_before) late_product(now, step, false);
-        for (Index k = 0; k < now.count; ++k) {
-            if (s_.norm) normalise_products(step, now.place[k]);
-            pointwise(step, now.place[k]);
+        if (marks_ > 0) mark(at_, now, step, team_, marks_);
+        if (s_.drop || p_.reset != nullptr) {
+            each_owned(team_, now, [&](Index place) { arrive(step, place); });
+            team_.meet(call_);
         }
-        if (s_.projection) project(now, step);
-        for (Index k = 0; k < now.count; ++k) finish(step, now.place[k]);
+        if (team_.threads > 1) fetch(now, step);
+        every_product(now, step, ahead);
+        if (s_.reset_before) late_product(now, step);
+        if (by_units_)
+            end_by_units(now, step);
+        else
+            end_by_rows(now, step);
     }
 
-    void advance_shared(const Group& group, Index step, bool ahead, int thread, int threads) {
-        Group some;
-        const Group& now = active_of(call_, group, step, some);
-        if (now.count == 0) return;
-        const Share own = share(now.count, thread, threads);
-        if (marks_ > 0) mark(at_, now, step, own, marks_);
-        if (s_.drop || p_.reset != nullptr) {
-            arrive(now, step, own);
-            call_.meet(thread_);
+    // Everything but the results by units. Records too: another thread may be at the products of the next
+    // step before a row of sums that both share is read.
+    void end_by_units(const Group& now, Index step) {
+        for (Index k = 0; k < now.count; ++k) {
+            pointwise(step, now.place[k]);
+            if (recorder_.any()) recorder_.write(at_, step, now.place[k], units_);
         }
-        fetch(now, step);
-        every_product(now, step, ahead);
-        if (s_.reset_before) late_product(now, step, true);
-        if (by_units()) {
-            for (Index k = 0; k < now.count; ++k) pointwise(step, now.place[k]);
-            call_.meet(thread_);
-            for (Index k = own.from; k < own.to; ++k) finish(step, now.place[k]);
-            return;
-        }
-        call_.meet(thread_);
+        team_.meet(call_);
+        each_owned(team_, now, [&](Index place) { give(step, place); });
+    }
+
+    void end_by_rows(const Group& now, Index step) {
+        team_.meet(call_);
         const Units mine = units_;
         units_ = {0, s_.width};
-        for (Index k = own.from; k < own.to; ++k) {
-            if (s_.norm) normalise_products(step, now.place[k]);
-            pointwise(step, now.place[k]);
-        }
-        units_ = mine;
+        each_owned(team_, now, [&](Index place) {
+            if (s_.norm) normalise_products(step, place);
+            pointwise(step, place);
+        });
         if (s_.projection) {
-            call_.meet(thread_);
+            team_.meet(call_);
             project(now, step);
-            call_.meet(thread_);
+            team_.meet(call_);
         }
-        for (Index k = own.from; k < own.to; ++k) finish(step, now.place[k]);
-        call_.meet(thread_);
+        each_owned(team_, now, [&](Index place) {
+            hold_states(step, place);
+            if (recorder_.any()) recorder_.write(at_, step, place, units_);
+            give(step, place);
+        });
+        units_ = mine;
+        team_.meet(call_);
     }
 
     // Of few rows, what other threads have written: all of it at once, where the product would wait for one
@@ -213,9 +187,6 @@ class Forward {
         for (Index k = 0; k < now.count && k < rows_fetched; ++k)
             fetch_row(at_.seen(step, now.place[k]), s_.P);
     }
-
-    // Whether the pointwise part of a step asks for no more than the units of its own.
-    bool by_units() const { return !(s_.norm || s_.projection || s_.hold || recorder_.wants_pre()); }
 
     void products(const Group& now, const Inputs& in, bool ahead) {
         const Operand<T, W> input{in.x, w_ih_, 0, s_.I}, recurrent{in.h, w_hh_, 0, s_.P};
@@ -238,8 +209,8 @@ class Forward {
         multiply<T>(now.count, job, panels.from, panels.to, sums);
     }
 
-    // The product of n, which waits for r; threads that share the units of a step meet in between.
-    void late_product(const Group& now, Index step, bool shared) const {
+    // The product of n, which waits for r of all units.
+    void late_product(const Group& now, Index step) const {
         const T* rows[most_rows];
         T* sums[most_rows];
         for (Index k = 0; k < now.count; ++k) {
@@ -248,7 +219,7 @@ class Forward {
             T* pre = recorder_.wants_pre() ? at_.scratch(place) : nullptr;
             gru_reset<T>(units_, sums[k], at_.seen(step, place), reset_h(place), pre);
         }
-        if (shared) call_.meet(thread_);
+        team_.meet(call_);
         const Product<T, W> job{{{rows, w_hn_, 0, s_.P}, {}}, 1, nullptr, Begin::kept, End::store,
                                 {1, s_.width, early()}};
         const Share panels = panels_of(1);
@@ -319,16 +290,19 @@ class Forward {
         multiply<T>(now.count, job, panels_hr_.from, panels_hr_.to, out);
     }
 
-    void finish(Index step, Index place) const {
+    void hold_states(Index step, Index place) const {
         for (int which = 0; s_.hold && which < s_.states(); ++which)
             hold<T>(at_, which, step, place, at_.state(which, step, place),
                     at_.state(which, step + 1, place));
+    }
+
+    // The results of a step, where the caller wants them.
+    void give(Index step, Index place) const {
         if (call_.results == nullptr) return;
         const longspan_results& out = *call_.results;
         const Index n = call_.order[place];
         const T* h = at_.h(step + 1, place);
         copy_row(h, s_.P, static_cast<T*>(out.y) + call_.time(step) * out.y_time + n * out.y_batch);
-        if (recorder_.any()) recorder_.write(at_, step, place);
         if (step != call_.last(place)) return;
         for (int which = 0; which < s_.states(); ++which) {
             const Index width = s_.state_width(which);
@@ -344,14 +318,18 @@ void forward(const Call& call, int thread, int threads) {
     } else if (call.problem->packed == LONGSPAN_PACK) {
         pack<T, W>(call, false, thread, threads);
         call.meet(thread);
+    } else {
+        draw_alone<T>(call, thread);
     }
     Forward<T, W> loop(call);
     const Share mine = sequences_of(call, thread, threads);
     for (Index place = mine.from; place < mine.to; ++place) clear_padding<T>(call, place);
-    if (!call.by_units) loop.take_rows(thread);
-    if (!call.by_units) return each_group(mine, [&](const Group& group) { loop.run(group); });
-    each_group({0, call.problem->batch},
-               [&](const Group& group) { loop.run_shared(group, thread, threads); });
+    if (call.by_units)
+        loop.join({thread, threads});
+    else
+        loop.take_rows(thread);
+    each_group(call.by_units ? Share{0, call.problem->batch} : mine,
+               [&](const Group& group) { loop.run(group); });
 }
 
 }  // namespace longspan::LONGSPAN_ISA

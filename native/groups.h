@@ -11,6 +11,26 @@ struct Group {
     Index count = 0;
 };
 
+// The threads that go through time on the same sequences, each with its own units of a step; a thread with
+// sequences of its own is a team of one.
+struct Team {
+    int thread = 0, threads = 1;
+
+    // Some of what a step does takes whole rows of a sequence, and every sequence has one thread for that,
+    // the same at all steps: what it leaves in those rows, it alone begins the next step with.
+    bool owns(Index place) const { return threads == 1 || place % threads == thread; }
+    void meet(const Call& call) const {
+        if (threads > 1) call.meet(thread);
+    }
+};
+
+// Calls act(place) for those of the group that this thread owns.
+template <class Do>
+LONGSPAN_INLINE void each_owned(const Team& team, const Group& group, Do act) {
+    for (Index k = 0; k < group.count; ++k)
+        if (team.owns(group.place[k])) act(group.place[k]);
+}
+
 // Those of a group that have this step; `some` is room for them where they are not all.
 LONGSPAN_INLINE const Group& active_of(const Call& call, const Group& group, Index step, Group& some) {
     if (call.problem->lengths == nullptr) return group;

@@ -6,18 +6,26 @@
 namespace longspan {
 namespace {
 
+constexpr Index most_width = (Index{1} << 24) - 1;
+
 bool is_width(Index width) {
-    return width >= 1 && width < Index{1} << 24;
+    return width >= 1 && width <= most_width;
 }
 
 int check(const longspan_horizon& p) {
     if (p.type != LONGSPAN_FLOAT32 && p.type != LONGSPAN_FLOAT64) return LONGSPAN_BAD_OPTION;
     if (p.layers < 1 || p.layers > LONGSPAN_LAYERS) return LONGSPAN_BAD_OPTION;
     if (!is_width(p.batch) || !is_width(p.steps) || !is_width(p.summary_width)) return LONGSPAN_BAD_SHAPE;
-    if (!is_width(p.codes) || !is_width(p.codes * p.steps) || p.known < 0 || !is_width(p.codes + p.known))
-        return LONGSPAN_BAD_SHAPE;
-    for (int k = 0; k < p.layers; ++k)
+    if (!is_width(p.codes) || !is_width(p.codes * p.steps)) return LONGSPAN_BAD_SHAPE;
+    if (p.known < 0 || p.known > most_width || !is_width(p.codes + p.known)) return LONGSPAN_BAD_SHAPE;
+    Index widest = p.codes + p.known;
+    for (int k = 0; k < p.layers; ++k) {
         if (!is_width(p.widths[k])) return LONGSPAN_BAD_SHAPE;
+        widest = std::max(widest, p.widths[k]);
+    }
+    // Elements of a region must be an Index.
+    if (static_cast<double>(p.batch * p.steps) * static_cast<double>(widest + 64) > 0x1p56)
+        return LONGSPAN_BAD_SHAPE;
     if (p.threads < 1 || p.threads > most_threads) return LONGSPAN_BAD_SHAPE;
     if (engine_of(p.isa) == nullptr)
         return engine_of(0) == nullptr ? LONGSPAN_NO_PROCESSOR : LONGSPAN_BAD_OPTION;

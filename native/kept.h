@@ -55,8 +55,9 @@ class Kept {
         Index given = 1;
         for (int which = 0; which < LONGSPAN_WEIGHTS; ++which)
             given |= p.weights[which] != nullptr ? Index{2} << which : 0;
-        const Index all[kept_facts] = {given,    p.cell,   p.options, p.type,
-                                       p.inputs, p.hidden, p.width,   p.weights_type};
+        // Panels of bfloat16 are laid out by the width of a vector.
+        const Index form = p.weights_type + vector_bytes;
+        const Index all[kept_facts] = {given, p.cell, p.options, p.type, p.inputs, p.hidden, p.width, form};
         __builtin_memcpy(out, all, sizeof all);
     }
 
@@ -72,19 +73,23 @@ class Kept {
     }
 };
 
+// The masks of a call whose weights are packed already.
+template <class T>
+void draw_alone(const Call& call, int thread) {
+    if (!call.shape.drop) return;
+    if (thread == 0) draw_drop(Place<T>(call));
+    call.meet(thread);
+}
+
 // Packs what has changed since the last call that had this work space; all threads of a call.
 template <class T, class W>
 void pack_changed(const Call& call, int thread, int threads) {
     const Kept<T> kept(call);
     kept.compare(thread, threads);
     call.meet(thread);
-    if (kept.same(threads)) {
-        if (!call.shape.drop) return;
-        if (thread == 0) draw_drop(Place<T>(call));
-    } else {
-        kept.keep(thread, threads);
-        pack<T, W>(call, false, thread, threads);
-    }
+    if (kept.same(threads)) return draw_alone<T>(call, thread);
+    kept.keep(thread, threads);
+    pack<T, W>(call, false, thread, threads);
     call.meet(thread);
 }
 

@@ -176,9 +176,8 @@ static inline Numbering numbering(const longspan_problem& p, const Shape& s, Ind
     return {size, size * (steps - 1)};
 }
 
-// What the steps of a call leave behind: of all `steps`, or of the last few, and then sums of these steps and
-// of those to come. With
-// all there is room for one more of each kind, so that they are numbered alike.
+// What the steps of a call leave behind: of all `steps`, with room for one more of each kind, so that they
+// are numbered alike; or of the last few, and then sums of these steps and of those to come.
 static inline void step_rows(Ruler& ruler, const longspan_problem& p, const Shape& s, Index steps, bool all,
                              TapeLayout& t) {
     const Index ahead = p.batch <= ahead_batch ? 2 * ahead_steps : 1;

@@ -65,9 +65,10 @@ bool weights_fit(const Shape& s, const void* const* weights) {
     return (weights[LONGSPAN_BIAS_IH] == nullptr) == (weights[LONGSPAN_BIAS_HH] == nullptr);
 }
 
-bool pointers_fit(const longspan_problem& p, const Shape& s) {
-    if (!weights_fit(s, p.weights)) return false;
-    if (p.batch == 0) return true;
+bool pointers_fit(const Call& call) {
+    const longspan_problem& p = *call.problem;
+    if (!weights_fit(call.shape, p.weights)) return false;
+    if (p.batch == 0) return call.gradients == nullptr || p.work != nullptr;
     if (p.work == nullptr || p.tape == nullptr) return false;
     return p.steps == 0 || p.x != nullptr;
 }
@@ -138,7 +139,7 @@ int lay_out(const longspan_problem& p, bool backward, Call& call) {
 
 int check_arrays(const Call& call) {
     const longspan_problem& p = *call.problem;
-    if (!pointers_fit(p, call.shape)) return LONGSPAN_BAD_POINTER;
+    if (!pointers_fit(call)) return LONGSPAN_BAD_POINTER;
     if (p.tape_bytes < call.tape.size * element(p) || p.work_bytes < call.work.size * element(p))
         return LONGSPAN_NO_MEMORY;
     for (Index n = 0; p.lengths != nullptr && n < p.batch; ++n)
@@ -259,6 +260,25 @@ void run(Call& call, Run job) {
     run_alone(call, job);
 }
 
+// Whether a cell has this record: NO_FORGET has no forget gate, COUPLED has no sums of one.
+bool has_record(const longspan_problem& p, int which) {
+    if (which == LONGSPAN_RECORD_H) return true;
+    if (which == LONGSPAN_RECORD_C) return p.cell == LONGSPAN_LSTM;
+    if (p.cell == LONGSPAN_LSTM && which == LONGSPAN_RECORD_GATE + 1)
+        return (p.options & LONGSPAN_NO_FORGET) == 0;
+    if (p.cell == LONGSPAN_LSTM && which == LONGSPAN_RECORD_PRE + 1)
+        return (p.options & (LONGSPAN_NO_FORGET | LONGSPAN_COUPLED)) == 0;
+    const int gates = p.cell == LONGSPAN_LSTM ? 4 : p.cell == LONGSPAN_GRU ? 3 : 1;
+    return which % LONGSPAN_RECORD_PRE < gates;
+}
+
+template <class Pointer>
+bool records_fit(const longspan_problem& p, const Pointer* records) {
+    for (int which = 0; which < LONGSPAN_RECORDS; ++which)
+        if (records[which] != nullptr && !has_record(p, which)) return false;
+    return true;
+}
+
 bool results_fit(const longspan_problem& p, const longspan_results& r) {
     if (p.batch == 0) return true;
     if (r.state[0] == nullptr || (p.cell == LONGSPAN_LSTM && r.state[1] == nullptr)) return false;
@@ -304,6 +324,7 @@ int32_t longspan_forward(const longspan_problem* problem, const longspan_results
     status = check_arrays(call);
     if (status != LONGSPAN_OK) return status;
     if (!results_fit(*problem, *results)) return LONGSPAN_BAD_POINTER;
+    if (!records_fit(*problem, results->record)) return LONGSPAN_BAD_OPTION;
     if (problem->batch == 0) return LONGSPAN_OK;
     call.results = results;
     prepare(call);
@@ -326,10 +347,11 @@ int32_t longspan_backward(const longspan_problem* problem, const longspan_gradie
     Call call;
     int status = lay_out(*problem, true, call);
     if (status != LONGSPAN_OK) return status;
+    call.gradients = gradients;
     status = check_arrays(call);
     if (status != LONGSPAN_OK) return status;
     if (!gradients_fit(*problem, *gradients)) return LONGSPAN_BAD_POINTER;
-    call.gradients = gradients;
+    if (!records_fit(*problem, gradients->record)) return LONGSPAN_BAD_OPTION;
     prepare(call);
     run(call, engine_of(problem->isa)->backward);
     return LONGSPAN_OK;
@@ -346,7 +368,9 @@ int32_t longspan_activation(int32_t function, int32_t type, int32_t isa, int64_t
                             void* out) {
     const Engine* engine = engine_of(isa);
     if (engine == nullptr || (function != 0 && function != 1)) return LONGSPAN_BAD_OPTION;
+    if (type != LONGSPAN_FLOAT32 && type != LONGSPAN_FLOAT64) return LONGSPAN_BAD_OPTION;
     if (count < 0) return LONGSPAN_BAD_SHAPE;
+    if (count > 0 && (in == nullptr || out == nullptr)) return LONGSPAN_BAD_POINTER;
     const StandardArithmetic standard;
     engine->activate(function, type, count, in, out);
     return LONGSPAN_OK;

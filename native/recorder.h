@@ -25,12 +25,14 @@ class Recorder {
     // gate.
     bool wants_pre() const { return wants_pre_; }
 
-    void write(const Place<T>& at, Index step, Index place) const {
+    // These units of one step.
+    void write(const Place<T>& at, Index step, Index place, Units units) const {
         const Shape& s = call_.shape;
         const auto& wanted = call_.results->record;
         const auto write = [&](int which, const T* from, Index width) {
             T* to = at.recorded(wanted[which], step, place, width);
-            if (to != nullptr) copy(from, width, to);
+            const Index end = units.to < width ? units.to : width;
+            if (to != nullptr) copy(from + units.from, end - units.from, to + units.from);
         };
         const T *gates = at.gates(step, place), *pre = at.scratch(place);
         for (Index chain = 0; chain < s.gates; ++chain) {

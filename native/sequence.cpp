@@ -238,23 +238,20 @@ void backward(const Call& call, int thread, int threads) {
     each_sum<T>(call, groups, thread, [](const WeightGradients<T>& sums) { sums.clear(); });
     Backward<T> loop(call);
     for (Index place = mine.from; place < mine.to; ++place) loop.begin(place);
-    if (call.by_units) loop.take_units(thread, threads);
+    if (call.by_units) {
+        loop.join({thread, threads});
+        again.join({thread, threads});
+    }
     call.meet(thread);
     const Index chunk = call.work.chunk, shift = chunk_shift(p, chunk);
     for (Index to = p.steps; to > 0;) {
         Index from = shift + (to - 1 - shift) / chunk * chunk;
         if (to <= shift) from = 0;
         const Share steps{from, to};
-        if (call.by_units)
-            each_group({0, p.batch}, [&](const Group& group) {
-                if (call.recomputes()) again.again_shared(group, steps, thread, threads);
-                loop.run_shared(group, steps, thread, threads);
-            });
-        else
-            each_group(mine, [&](const Group& group) {
-                if (call.recomputes()) again.again(group, steps);
-                loop.run(group, steps);
-            });
+        each_group(call.by_units ? Share{0, p.batch} : mine, [&](const Group& group) {
+            if (call.recomputes()) again.again(group, steps);
+            loop.run(group, steps);
+        });
         if (!groups.own) call.meet(thread);
         each_sum<T>(call, groups, thread, [&](WeightGradients<T>& sums) { sums.add(from, to); });
         if (!groups.own) call.meet(thread);

@@ -37,15 +37,14 @@ void restore(const Place<T>& at, Index place, Share steps) {
 
 // Keep the states before the first step of a chunk of so many steps.
 template <class T>
-void mark(const Place<T>& at, const Group& now, Index step, Share own, Index chunk) {
+void mark(const Place<T>& at, const Group& now, Index step, const Team& team, Index chunk) {
     const Shape& s = at.call.shape;
     const Index past = step - chunk_shift(*at.call.problem, chunk);
     if (past < 0 || past % chunk != 0) return;
-    for (Index k = own.from; k < own.to; ++k) {
-        const Index place = now.place[k];
+    each_owned(team, now, [&](Index place) {
         copy(at.h(step, place), s.h_width, at.mark(0, past / chunk, place));
         if (s.lstm) copy(at.c(step, place), s.width, at.mark(1, past / chunk, place));
-    }
+    });
 }
 
 template <class T>

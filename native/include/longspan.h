@@ -35,9 +35,10 @@ enum longspan_type { LONGSPAN_FLOAT32 = 0, LONGSPAN_FLOAT64 = 1 };
 enum longspan_weights_type { LONGSPAN_AS_TYPE = 0, LONGSPAN_BFLOAT16 = 1 };
 
 /* Whether a forward call packs the weights. It need not where `work` holds them as a call of the same shape
- * has packed them, and nothing has written to it since: pointers to weights then only say which there are. Or
- * it may find out by itself, for calls without a tape: `work`, all zero before the first call, also holds a
- * copy of the weights, and they are packed again where they are no longer the same, to the bit. */
+ * has packed them, and nothing has written to it since: pointers to weights then only say which there are.
+ * Masks are drawn for every call. Or it may find out by itself, for calls without a tape: `work`, all zero
+ * before the first call, also holds a copy of the weights, and they are packed again where they are no longer
+ * the same, to the bit. */
 enum longspan_packed { LONGSPAN_PACK = 0, LONGSPAN_PACKED = 1, LONGSPAN_PACK_CHANGED = 2 };
 
 /* What a forward call leaves on the tape for its backward pass: nothing, everything, or the states at a few
@@ -58,11 +59,12 @@ enum longspan_option {
 enum longspan_status {
     LONGSPAN_OK = 0,
     LONGSPAN_NO_PROCESSOR = -1, /* neither AVX2 with FMA nor aarch64 */
-    LONGSPAN_BAD_SHAPE = -2,    /* a size or stride out of range, or sizes that contradict each other */
+    LONGSPAN_BAD_SHAPE = -2,    /* a size out of range, or sizes that contradict each other */
     LONGSPAN_BAD_POINTER = -3,  /* a pointer that must not be NULL is NULL */
     LONGSPAN_BAD_LENGTH = -4,   /* a length outside of [0, T] */
     LONGSPAN_NO_MEMORY = -5,    /* the tape or the work space is smaller than longspan_sizes says */
-    LONGSPAN_BAD_OPTION = -6    /* unknown cell, type or instruction set, or options that contradict */
+    LONGSPAN_BAD_OPTION = -6    /* unknown cell, type or instruction set, options that contradict, or a record
+                                   that the cell does not have */
 };
 
 /* Places in `weights` and its gradients; NULL where the cell has none. Rows of gates in the cell's order
@@ -82,7 +84,8 @@ enum longspan_weight {
 };
 
 /* Places in `record` and its gradients, each (B, T, width), NULL where not wanted. Gates are numbered as
- * LSTM i f g o, RNN g, GRU r z n, whether or not they have weights. */
+ * LSTM i f g o, RNN g, GRU r z n, whether or not they have weights. NO_FORGET has no f, and no sums of it;
+ * COUPLED has no sums of f. */
 enum longspan_record {
     LONGSPAN_RECORD_GATE = 0, /* 4 activated gates */
     LONGSPAN_RECORD_PRE = 4,  /* 4 gates before activation */
@@ -152,7 +155,7 @@ struct longspan_horizon {
     int32_t type, threads, isa;           /* as in longspan_problem */
     int32_t layers;                       /* n, from 1 */
     int64_t batch, steps;                 /* B, H */
-    int64_t summary_width, codes, known;  /* W, K, and what is known of a step; W and K + known from 1 */
+    int64_t summary_width, codes, known;  /* W, K, and what is known of a step; W and K from 1 */
     int64_t widths[LONGSPAN_LAYERS];      /* what each layer gives */
     const void* summary;                  /* s: (B, W) */
     const void* future;                   /* (B, H, known) */

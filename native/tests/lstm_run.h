@@ -50,8 +50,8 @@ struct Space {
     Poisoned tape, work;
 };
 
-inline Outcome forward(longspan_problem p) {
-    Space space(p, false);
+// In the memory that the problem has.
+inline Outcome forward_in(const longspan_problem& p) {
     const auto size = static_cast<std::size_t>(p.batch * p.width);
     Outcome out{std::vector<float>(size * static_cast<std::size_t>(p.steps)), std::vector<float>(size),
                 std::vector<float>(size)};
@@ -61,4 +61,9 @@ inline Outcome forward(longspan_problem p) {
     const int status = longspan_forward(&p, &r);
     CHECK(status == 0, "status %d", status);
     return out;
+}
+
+inline Outcome forward(longspan_problem p) {
+    Space space(p, false);
+    return forward_in(p);
 }

@@ -123,14 +123,11 @@ void half_weights() {
 }
 
 struct Gradient {
-    std::vector<float> x, h, c, w_ih, w_hh, b_ih, b_hh;
+    std::vector<float> x, h, c, w_ih, w_hh, b_ih, b_hh, gains[3];
     bool operator==(const Gradient& other) const = default;
 };
 
-Gradient gradient(const Numbers& n, const std::vector<float>& d_y, int threads, int isa,
-                  int keep = LONGSPAN_KEEP_ALL, int reverse = 0) {
-    longspan_problem p = problem_of(n);
-    p.keep = keep, p.reverse = reverse, p.threads = threads, p.isa = isa;
+Gradient gradient_of(longspan_problem p, const Numbers& n, const std::vector<float>& d_y) {
     const auto [tape_bytes, forward_bytes] = Space::bytes(p, false);
     const auto backward_bytes = Space::bytes(p, true).second;
     const Poisoned tape(tape_bytes), work(forward_bytes), again(backward_bytes);
@@ -139,16 +136,25 @@ Gradient gradient(const Numbers& n, const std::vector<float>& d_y, int threads, 
     r.y = y.data(), r.y_time = n.B * n.H, r.y_batch = n.H, r.state[0] = h.data(), r.state[1] = c.data();
     p.tape = tape.get(), p.tape_bytes = tape_bytes, p.work = work.get(), p.work_bytes = forward_bytes;
     CHECK(longspan_forward(&p, &r) == 0, "forward");
-    Gradient out{n.x, n.h, n.c, n.w_ih, n.w_hh, n.b_ih, n.b_hh};
+    const std::vector<float> gain(static_cast<std::size_t>(4 * n.H));
+    Gradient out{n.x, n.h, n.c, n.w_ih, n.w_hh, n.b_ih, n.b_hh, {gain, gain, gain}};
     longspan_gradients g{};
     g.y = d_y.data(), g.y_time = r.y_time, g.y_batch = r.y_batch, g.x = out.x.data(), g.x_time = n.B * n.I,
     g.x_batch = n.I;
     g.initial[0] = out.h.data(), g.initial[1] = out.c.data();
     g.weights[0] = out.w_ih.data(), g.weights[1] = out.w_hh.data();
     g.weights[2] = out.b_ih.data(), g.weights[3] = out.b_hh.data();
+    for (int k = 0; k < 3; ++k) g.weights[LONGSPAN_GAIN_IH + k] = out.gains[k].data();
     p.work = again.get(), p.work_bytes = backward_bytes;
     CHECK(longspan_backward(&p, &g) == 0, "backward");
     return out;
+}
+
+Gradient gradient(const Numbers& n, const std::vector<float>& d_y, int threads, int isa,
+                  int keep = LONGSPAN_KEEP_ALL, int reverse = 0) {
+    longspan_problem p = problem_of(n);
+    p.keep = keep, p.reverse = reverse, p.threads = threads, p.isa = isa;
+    return gradient_of(p, n, d_y);
 }
 
 double loss(const Numbers& n, const std::vector<float>& d_y) {
@@ -224,6 +230,102 @@ void layers() {
     CHECK(longspan_forward_layers(nullptr, r, 3) == LONGSPAN_BAD_POINTER, "no problems");
 }
 
+std::vector<float> recorded_gates(longspan_problem p) {
+    Space space(p, false);
+    const auto size = static_cast<std::size_t>(p.batch * p.width),
+               every = size * static_cast<std::size_t>(p.steps);
+    std::vector<float> y(every), h(size), c(size), gates(4 * every);
+    longspan_results r{};
+    r.y = y.data(), r.y_time = p.batch * p.width, r.y_batch = p.width;
+    r.state[0] = h.data(), r.state[1] = c.data();
+    for (std::size_t gate = 0; gate < 4; ++gate) r.record[gate] = gates.data() + gate * every;
+    CHECK(longspan_forward(&p, &r) == LONGSPAN_OK, "forward");
+    return gates;
+}
+
+// Threads that share the units of every step, of sequences that end at different ones, over several chunks:
+// the thread sanitizer looks at who reads what, and the bits are those of one thread.
+void shared_steps() {
+    const Numbers n(24, 12, 256, 256, 5);
+    const std::vector<float> ones(4 * 256, 1.0f), d_y = normal<float>(n.x.size(), 99);
+    std::vector<std::int64_t> lengths;
+    std::vector<std::uint8_t> reset;
+    for (std::int64_t b = 0; b < n.B; ++b) lengths.push_back(n.T - (b * 9) % n.T);
+    for (std::int64_t k = 0; k < n.T * n.B; ++k) reset.push_back(k % 7 == 0);
+    longspan_problem p = problem_of(n);
+    p.lengths = lengths.data(), p.reset = reset.data(), p.reset_time = n.B, p.reset_batch = 1;
+    const std::vector<float> gates = recorded_gates(p);
+    for (p.threads = 2; p.threads <= 3; ++p.threads)
+        CHECK(recorded_gates(p) == gates, "gates of %d threads", p.threads);
+    p.keep = 1;
+    for (const int options : {0, static_cast<int>(LONGSPAN_LAYER_NORM)}) {
+        p.options = options, p.threads = 1;
+        for (const int gain : {LONGSPAN_GAIN_IH, LONGSPAN_GAIN_HH, LONGSPAN_GAIN_C})
+            p.weights[gain] = options == 0 ? nullptr : ones.data();
+        const Gradient want = gradient_of(p, n, d_y);
+        for (p.threads = 2; p.threads <= 3; ++p.threads)
+            CHECK(gradient_of(p, n, d_y) == want, "options %d, %d threads", options, p.threads);
+    }
+}
+
+void empty_batch() {
+    const Numbers n(2, 0, 3, 4, 1);
+    longspan_problem p = problem_of(n);
+    p.keep = 1;
+    for (const float each : gradient_of(p, n, {}).w_hh) CHECK(each == 0.0f, "%g", static_cast<double>(each));
+    longspan_gradients g{};
+    std::vector<float> d(64);
+    for (int which = 0; which < 4; ++which) g.weights[which] = d.data();
+    p.work_bytes = 1 << 20;
+    CHECK(longspan_backward(&p, &g) == LONGSPAN_BAD_POINTER, "no work space");
+}
+
+void masks_of_packed_weights() {
+    const Numbers n(3, 2, 4, 16, 1);
+    longspan_problem p = problem_of(n);
+    p.training = 1, p.recurrent_dropout = 0.5, p.seed = 2;
+    const Outcome want = forward(p);
+    Space space(p, false);
+    p.seed = 1;
+    const Outcome other = forward_in(p);
+    p.packed = LONGSPAN_PACKED, p.seed = 2;
+    CHECK(forward_in(p) == want && !(other == want), "masks of the call that packed");
+}
+
+void records_that_there_are_not() {
+    const Numbers n(2, 2, 3, 4, 1);
+    std::vector<float> record(16);
+    const auto status = [&](int options, int which) {
+        longspan_problem p = problem_of(n);
+        p.options = options;
+        Space space(p, false);
+        std::vector<float> y(16), h(8), c(8);
+        longspan_results r{};
+        r.y = y.data(), r.y_time = 8, r.y_batch = 4, r.state[0] = h.data(), r.state[1] = c.data();
+        r.record[which] = record.data();
+        return longspan_forward(&p, &r);
+    };
+    CHECK(status(0, LONGSPAN_RECORD_PRE + 1) == LONGSPAN_OK, "sums of f");
+    CHECK(status(LONGSPAN_COUPLED, LONGSPAN_RECORD_GATE + 1) == LONGSPAN_OK, "f that is coupled");
+    CHECK(status(LONGSPAN_COUPLED, LONGSPAN_RECORD_PRE + 1) == LONGSPAN_BAD_OPTION, "its sums");
+    CHECK(status(LONGSPAN_NO_FORGET, LONGSPAN_RECORD_GATE + 1) == LONGSPAN_BAD_OPTION, "no f");
+    float in = 0, out = 0;
+    CHECK(longspan_activation(0, 7, 0, 1, &in, &out) == LONGSPAN_BAD_OPTION, "type");
+    CHECK(longspan_activation(0, 0, 0, 1, nullptr, &out) == LONGSPAN_BAD_POINTER, "nothing to read");
+}
+
+void sizes_of_a_horizon() {
+    longspan_horizon p{};
+    p.threads = p.layers = p.batch = p.steps = p.codes = p.summary_width = p.widths[0] = 1;
+    std::int64_t tape = 0, work = 0;
+    const auto status = [&] { return longspan_horizon_sizes(&p, LONGSPAN_HORIZON_FORWARD, &tape, &work); };
+    CHECK(status() == LONGSPAN_OK, "the smallest");
+    p.known = std::numeric_limits<std::int64_t>::max();
+    CHECK(status() == LONGSPAN_BAD_SHAPE, "more known than can be counted");
+    p.known = 1 << 23, p.batch = p.steps = 1 << 23;
+    CHECK(status() == LONGSPAN_BAD_SHAPE, "more rows than can be counted");
+}
+
 void refusals() {
     const Numbers n(2, 2, 3, 4, 1);
     const auto status = [&](auto change) {
@@ -271,6 +373,11 @@ int main() {
     gradients();
     recomputing();
     layers();
+    shared_steps();
+    empty_batch();
+    masks_of_packed_weights();
+    records_that_there_are_not();
+    sizes_of_a_horizon();
     refusals();
     return verdict();
 }

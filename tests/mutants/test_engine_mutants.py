@@ -177,7 +177,7 @@ def gates_before_activation_have_the_gradient_of_activated_ones(_: Problem, grad
 
 @forward
 def two_records_change_places(_: Problem, results: Results) -> None:
-    results.record[0], results.record[3] = results.record[3], results.record[0]
+    results.record[0], results.record[4] = results.record[4], results.record[0]
 
 
 def contract(run: Callable[[Plan, Arguments], Result]) -> None:

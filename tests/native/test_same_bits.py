@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -238,6 +239,57 @@ def test_sharing_the_units_of_a_step_changes_no_bit_of_a_gradient(
         want = outputs_and_gradients(native.run, case)
     with engine(threads):
         assert_same_bits(outputs_and_gradients(native.run, case), want)
+
+
+@settings(max_examples=30)
+@given(sizes(max_batch=15), st.data())
+def test_threads_that_share_units_touch_no_row_of_each_other(size: Sizes, data: st.DataObject) -> None:
+    """Sequences that end midway, any records, resets and options; a race shows in some runs."""
+    plan, args = problem(size._replace(hidden=size.hidden + 256, inputs=size.inputs + 200, steps=20))
+    names = data.draw(st.sets(st.sampled_from(plan.cell.records), max_size=3))
+    plan = plan._replace(record=tuple(sorted(names)))
+    if data.draw(st.booleans()):
+        plan = plan._replace(zoneout=(), recurrent_dropout=0.0)
+    if data.draw(st.booleans()):
+        plan, args = _with_lengths(plan, args, size.batch, 20, size.seed)
+    learns = data.draw(st.booleans())
+
+    def found() -> dict[str, Tensor]:
+        if not learns:
+            return run(plan, args)
+        return outputs_and_gradients(native.run, Problem(plan, args, _cotangents))
+
+    with engine():
+        want = found()
+    with engine(data.draw(st.integers(2, 3))):
+        for _ in range(3):
+            assert_same_bits(found(), want)
+
+
+@pytest.mark.parametrize(("options", "seed"), [((("layer_norm", True),), 1), ((), 2)])
+def test_sequences_that_end_at_different_steps_keep_their_thread(options: Any, seed: int) -> None:
+    """Rows of a sequence are one thread's from step to step, in the backward pass too."""
+    plan, args = problem(Sizes(80, 7, 256, 256, "lstm", options, False, seed == 2, seed))
+    lengths = torch.tensor([80, 71, 60, 47, 33, 18, 5])
+    plan, args = plan._replace(ragged=True, record=(), zoneout=()), args._replace(lengths=lengths)
+    case = Problem(plan, args, _cotangents)
+    with engine():
+        want = outputs_and_gradients(native.run, case)
+    with engine(2):
+        for _ in range(10):
+            assert_same_bits(outputs_and_gradients(native.run, case), want)
+
+
+@pytest.mark.parametrize("batch", [1, 12])
+def test_recorded_gates_are_those_of_their_step(batch: int) -> None:
+    """Without a tape the sums of a step lie where those of the next one come to."""
+    plan, args = problem(Sizes(50, batch, 256, 256, "lstm", (), False, False, 1))
+    plan = plan._replace(record=("i", "f", "g", "o", "c"), zoneout=())
+    with engine():
+        want = run(plan, args)
+    with engine(2):
+        for _ in range(10):
+            assert_same_bits(run(plan, args), want)
 
 
 @settings(max_examples=30)
