@@ -381,3 +381,9 @@ def test_what_torch_s_layers_hold_is_a_net() -> None:
     layers = [Layer(each.weight, each.bias) for each in (nn.Linear(3, 5, bias=False), nn.Linear(5, 2))]
     net = Net(Layer(plan.weight, plan.bias), Layer(shared.weight, shared.bias), layers)
     assert Net.from_flat(net.flat()) == net
+
+
+def test_without_codes_torch_decodes() -> None:
+    case = Case(3, 4, [3, 0, 2, 4, 5], seed=1, dtype=torch.float32)
+    got, want = case.decoded(decode), case.decoded(reference)
+    assert all(torch.equal(one, other) for one, other in zip(got, want, strict=True))

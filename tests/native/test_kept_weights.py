@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -143,3 +144,33 @@ def test_what_is_kept_is_bounded() -> None:
     with torch.no_grad():
         nn.LSTM(200, 300)(torch.randn(3, 1, 200))  # larger than all that may be kept
     assert sum(sizes) == spaces.bytes
+
+
+def test_nobody_waits_for_what_is_kept() -> None:
+    """A signal handler that runs a layer may have interrupted the one that is putting something away."""
+    layer, x = _layer(), torch.randn(4, 3, 5)
+    with torch.no_grad():
+        want = layer(x)
+        with native_job._kept._lock, native_buffers._large._lock:
+            got = layer(x)
+            layer(torch.randn(400, 30, 5))
+    assert_same_bits(_named(got), _named(want))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_of_fork_begins_with_nothing_and_waits_for_nobody() -> None:
+    layer, x = _layer(), torch.randn(4, 3, 5)
+    with torch.no_grad():
+        layer(x)
+        assert native_job._kept.by_name
+        with native_job._kept._lock:
+            child = os.fork()
+            if child == 0:
+                code = 1
+                try:
+                    kept = native_job._kept
+                    code = 0 if not kept.by_name and kept._lock.acquire(blocking=False) else 2
+                finally:
+                    os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from threading import Event, Thread
 
 import pytest
@@ -129,6 +131,63 @@ def test_a_step_that_the_engine_refuses_is_an_error() -> None:
     stepper._problems[1].x = None
     with pytest.raises(NativeError, match="an array that the call needs is missing"):
         stepper.step()
+
+
+def test_a_step_outlives_its_stepper() -> None:
+    whole = Stepper(CELLS[0], _weights(CELLS[0]), L)
+    x, start = torch.randn(1, I), tuple(torch.randn(shape) for shape in whole.state_shapes)
+    want, (h, c) = whole(x, start)
+
+    def bound() -> tuple[Callable[[], None], list[weakref.ref[Tensor]]]:
+        stepper = Stepper(CELLS[0], _weights(CELLS[0]), L)
+        stepper.bind(x, y, state)
+        return stepper.step, [weakref.ref(part) for part in (*stepper._held, *stepper._between)]
+
+    y, state = torch.zeros(1, H), tuple(part.clone() for part in start)
+    step, memory = bound()
+    gc.collect()
+    assert memory
+    assert all(each() is not None for each in memory)
+    step()
+    assert torch.equal(y, want)
+    assert torch.equal(state[0], h)
+    assert torch.equal(state[1], c)
+
+
+def test_what_is_bound_stays_where_it_is() -> None:
+    """A tensor that is given other memory is left alone, one that would move its memory is not let."""
+    stepper = Stepper(CELLS[0], _weights(CELLS[0]), L)
+    x, y, state = torch.randn(1, I), torch.zeros(1, H), stepper.start()
+    stepper.bind(x, y, state)
+    bound = y.view_as(y)
+    y.data = torch.full((1, H), 7.0)
+    stepper.step()
+    assert (y == 7.0).all()
+    assert not (bound == 0.0).any()
+    with pytest.raises(RuntimeError, match="not resizable"):
+        state[0].resize_(1 << 20)
+
+
+def test_a_step_of_before_a_call_touches_nothing() -> None:
+    stepper = Stepper(CELLS[0], _weights(CELLS[0]), L)
+    y = torch.zeros(1, H)
+    stepper.bind(torch.randn(1, I), y, stepper.start())
+    step = stepper.step
+    stepper(torch.randn(1, I))
+    with pytest.raises(NativeError, match="an array that the call needs is missing"):
+        step()
+    assert not y.any()
+
+
+def test_negative_views_are_numbers_too() -> None:
+    x, weights = torch.randn(1, I), _weights(CELLS[0])
+    stepper = Stepper(CELLS[0], weights, L)
+    with pytest.raises(InputError, match=r"a negative view: give x\.resolve_neg\(\)"):
+        stepper(torch._neg_view(x))
+    with pytest.raises(InputError, match=r"a negative view: give c\.resolve_neg\(\)"):
+        stepper(x, (stepper.start()[0], torch._neg_view(stepper.start()[1])))
+    negated = Stepper(CELLS[0], [torch._neg_view(-weight) for weight in weights], L)
+    assert torch.equal(negated(x)[0], stepper(x)[0])
 
 
 @pytest.fixture

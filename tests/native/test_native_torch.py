@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from native_problems import Sizes, problem, sizes
+from native_problems import Sizes, assert_same_bits, problem, sizes
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from longspan import nn
 from longspan.core.errors import InputError, LongspanError
-from longspan.kernels import native, native_direct, native_ops, native_stack
+from longspan.kernels import native, native_buffers, native_direct, native_ops, native_stack
 from longspan.kernels.plan import Arguments, Plan, Result
 
 FULL = (("peephole", True), ("layer_norm", True), ("projection", True), ("cell_clip", 0.9))
@@ -120,6 +122,48 @@ def test_a_graph_may_be_gone_through_twice() -> None:
     loss = sum(part.sum() for part in _call(plan, args, leaves))
     first = torch.autograd.grad(loss, leaves, retain_graph=True)
     assert all(torch.equal(a, b) for a, b in zip(first, torch.autograd.grad(loss, leaves), strict=True))
+
+
+@pytest.fixture
+def _reusing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As outside of these tests, which want fresh memory everywhere."""
+    monkeypatch.setattr(native_buffers, "may_keep", lambda: True)
+
+
+@pytest.mark.usefixtures("_reusing")
+def test_a_graph_whose_memory_was_given_away_is_refused() -> None:
+    """A hook that raises leaves saved tensors where they are, and torch would go through them again."""
+    layer, x = nn.LSTM(8, 32), torch.randn(20, 4, 8)
+    y, _ = layer(x)
+    hook = y.grad_fn.register_hook(_raise)
+    with pytest.raises(ValueError, match="of a hook"):
+        y.sum().backward()
+    hook.remove()
+    layer(3 * x)
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        y.sum().backward()
+
+
+def _raise(*_: Any) -> None:
+    raise ValueError("of a hook")
+
+
+@pytest.mark.usefixtures("_reusing")
+@pytest.mark.parametrize("copies", [True, False])
+def test_memory_that_hooks_save_tensors_in_is_theirs(copies: bool) -> None:
+    layer, x = nn.LSTM(8, 32), torch.randn(20, 4, 8)
+    saved: list[Tensor] = []
+
+    def pack(part: Tensor) -> int:
+        saved.append(part.clone() if copies else part)
+        return len(saved) - 1
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, saved.__getitem__):
+        y, _ = layer(x)
+    y.sum().backward()
+    kept = [part.detach().clone() for part in saved]
+    layer(3 * x)[0].sum().backward()
+    assert_same_bits(*({str(number): part for number, part in enumerate(each)} for each in (saved, kept)))
 
 
 def test_strided_input_and_expanded_gradients_are_read_right() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -190,6 +191,26 @@ def test_an_exported_layer_has_the_bits_of_the_layer_at_every_size(decomposed: b
         x = torch.randn(steps, batch, 3)
         got, want = (torch.utils._pytree.tree_leaves(call(x)) for call in (program.module(), module))
         assert all(torch.equal(one, other) for one, other in zip(got, want, strict=True))
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_an_exported_layer_is_read_from_its_file(kind: Any) -> None:
+    layer, x = kind(3, 4, batch_first=True), torch.randn(2, 5, 3)
+    file = io.BytesIO()
+    torch.export.save(torch.export.export(layer.eval(), (x,)), file)
+    file.seek(0)
+    assert torch.equal(torch.export.load(file).module()(x)[0], layer(x)[0])
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_a_trace_serves_with_gradients_and_without() -> None:
+    """``torch.jit.trace`` traces twice, with gradients and without, and wants the same graph."""
+    layer, x = nn.LSTM(3, 4, peephole=True), torch.randn(5, 2, 3)
+    traced = torch.jit.trace(layer, (x,))
+    y, _ = traced(x)
+    assert torch.equal(y, layer(x)[0])
+    parts = [torch.autograd.grad(each.square().sum(), list(layer.parameters())) for each in (y, layer(x)[0])]
+    assert all(torch.equal(one, other) for one, other in zip(*parts, strict=True))
 
 
 def test_a_compiled_layer_under_no_grad_keeps_no_tape() -> None:

@@ -338,7 +338,18 @@ def test_jacobians_of_torch_autograd() -> None:
     _same_on_both(lambda: jacobian(lambda x: layer(x, seed=3)[0], x))
 
 
-def test_a_batch_of_cotangents_is_refused_in_words() -> None:
+def test_a_batch_of_cotangents_gives_what_each_gives() -> None:
+    layer, _, x = _layer("everything")
+    x.requires_grad_()
+    y = layer(x, seed=3)[0]
+    cotangents, operands = torch.randn(3, *y.shape, dtype=y.dtype), [x, *layer.parameters()]
+    together = torch.autograd.grad(y, operands, cotangents, is_grads_batched=True, retain_graph=True)
+    for k, cotangent in enumerate(cotangents):
+        alone = torch.autograd.grad(y, operands, cotangent, retain_graph=True)
+        torch.testing.assert_close(tuple(part[k] for part in together), alone)
+
+
+def test_an_operator_refuses_a_batch_of_cotangents_in_words() -> None:
     plan, args = _situation(0, *OPTION_SETS[0])
     with pytest.raises(NativeError, match=r"got a batch of them .*: use torch\.func\.jacrev"):
         jacobian(lambda x: native_stack.run_operators(plan, args._replace(x=x)).y, args.x, vectorize=True)

@@ -182,7 +182,7 @@ def test_randomness_decides_whether_slices_share_their_masks() -> None:
 
 
 def test_mapped_lengths_and_resets() -> None:
-    """Straight at the kernel: a layer reads the values of lengths, which vmap does not show."""
+    """Straight at the kernel."""
     plan, args = problem(Sizes(5, 2, 3, 4, "lstm", (("peephole", True),), False, True, 4))
     plan = plan._replace(ragged=True)
     lengths = torch.tensor([[5, 2], [0, 1], [3, 5]])

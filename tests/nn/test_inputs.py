@@ -24,6 +24,9 @@ CALLS: list[tuple[Any, dict[str, Any], str]] = [
     (X, {"hx": (H,)}, r"expected the state as a tuple \(h, c\), got 1 parts"),
     (X, {"hx": (H, torch.zeros(1, 2, 5))}, r"expected state c of shape .* = \(1, 3, 5\), got \(1, 2, 5\)"),
     (X, {"hx": (H, 3)}, r"expected state c to be a tensor, got int"),
+    (X, {"hx": (H, H.double())}, r"expected state c of the type of the input, torch.float32, got"),
+    (X, {"hx": (H.to(torch.complex64), H)}, r"state h .* torch.float32, got torch.complex64. Convert"),
+    (X, {"hx": (H, H.long())}, r"expected state c of the type .* got torch.int64"),
     (X[:, 0], {"hx": (H, H)}, r"state h of shape \(layers × directions, width\) = \(1, 5\), got \(1, 3, 5\)"),
     (X, {"lengths": [6, 3]}, r"expected one length for each of 3 sequences, got shape \(2,\)"),
     (X, {"lengths": [6, 7, 1]}, r"between 0 and the 6 steps of the input, got 7 for sequence 1"),
@@ -112,3 +115,24 @@ def test_lengths_may_be_a_number_without_batch() -> None:
     y, (h, _) = layer(torch.randn(6, 4), lengths=2)
     assert not y[2:].any()
     torch.testing.assert_close(h[0], y[1])
+
+
+def test_lengths_without_values_are_taken_as_they_are() -> None:
+    """Mapped lengths, and those of the meta device, are there as shapes only."""
+    layer = LSTM(4, 5)
+    x, lengths = torch.randn(2, 6, 3, 4), torch.tensor([[6, 0, 2], [1, 3, 5]])
+    mapped = torch.vmap(lambda x, lengths: layer(x, lengths=lengths)[0])(x, lengths)
+    assert all(torch.equal(mapped[k], layer(x[k], lengths=lengths[k])[0]) for k in range(2))
+    y, _ = LSTM(4, 5, device="meta")(X.to("meta"), lengths=lengths[0].to("meta"))
+    assert y.shape == (6, 3, 5)
+
+
+@pytest.mark.parametrize("options", [{"zoneout": 0.1}, {"num_layers": 2, "dropout": 0.1}], ids=str)
+def test_the_default_device_is_not_that_of_a_layer(options: dict[str, Any]) -> None:
+    layer, x = LSTM(4, 5, **options), X.clone()
+    torch.set_default_device("meta")
+    try:
+        y, _ = layer(x, lengths=[6, 2, 1], seed=3, sample_ids=[2, 1, 0])
+    finally:
+        torch.set_default_device(None)
+    assert torch.equal(y, layer(x, lengths=[6, 2, 1], seed=3, sample_ids=[2, 1, 0])[0])

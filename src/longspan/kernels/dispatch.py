@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from threading import Lock
+from threading import RLock
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -50,7 +50,7 @@ _forced: ContextVar[str | None] = ContextVar("longspan_backend", default=None)
 # How many ``using`` blocks are open in the process. A compiler can trace and guard this number, but not a
 # context variable, which is therefore read only while the number is not 0.
 _open_overrides = 0
-_lock = Lock()
+_lock = RLock()  # a signal handler may open a block while one is being opened
 
 
 class Explanation(NamedTuple):
@@ -141,7 +141,7 @@ def run(plan: Plan, args: Arguments) -> Result:
     backend = choose(plan)
     native.say_absence(plan)
     if args.seed is None and backend.keyed and plan.draws:
-        args = args._replace(seed=torch.randint(1 << 62, (), dtype=torch.int64))
+        args = args._replace(seed=torch.randint(1 << 62, (), dtype=torch.int64, device="cpu"))
     return backend.run(plan, args)
 
 

@@ -216,7 +216,9 @@ def _goes_native(parts: Sequence[Tensor | None]) -> bool:
         return False
     present = [part for part in parts if part is not None]
     summary, future = present[:2]
-    if summary.dtype not in TYPES or summary.numel() == 0 or future.shape[1] == 0:
+    if summary.dtype not in TYPES or future.shape[1] == 0:
+        return False
+    if any(part.numel() == 0 for part in present if part is not future):  # such as no codes
         return False
     if torch.is_autocast_enabled("cpu") or absence() is not None or intercepted():
         return False

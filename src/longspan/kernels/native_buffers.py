@@ -7,6 +7,7 @@ the cache. What is kept is bounded, and only what nobody can read any more.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable
 from threading import Lock, local
@@ -29,30 +30,61 @@ def bytes_of(buffer: Tensor) -> int:
 
 
 class Bounded(Generic[Kept]):
-    """Things by name, of at most so many bytes; the longest unused goes first. Called with a lock held."""
+    """Things by name, of at most so many bytes; the longest unused goes first.
+
+    Nobody waits: where another thread is at it, or the call that a signal handler interrupted, nothing is
+    found and nothing is kept. A child of fork begins with nothing.
+    """
 
     def __init__(self, most: int, bytes_of: Callable[[Kept], int]) -> None:
         self.most, self.bytes_of = most, bytes_of
+        self._clear()
+        os.register_at_fork(after_in_child=self._clear)
+
+    def _clear(self) -> None:
+        self._lock = Lock()
         self.by_name: OrderedDict[Hashable, Kept] = OrderedDict()
         self.bytes = 0
 
     def pop(self, name: Hashable) -> Kept | None:
         """Take one out, if it is there."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self._pop(name)
+        finally:
+            self._lock.release()
+
+    def pop_like(self, fits: Callable[[Kept], bool]) -> Kept | None:
+        """Take out the first that fits, if there is one."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return next((self._pop(name) for name, kept in self.by_name.items() if fits(kept)), None)
+        finally:
+            self._lock.release()
+
+    def put(self, name: Hashable, thing: Kept) -> None:
+        """Put one in, in the place of one of the same name; not one that is too large by itself."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._pop(name)
+            size = self.bytes_of(thing)
+            if size > self.most:
+                return
+            self.by_name[name] = thing
+            self.bytes += size
+            while self.bytes > self.most:
+                self._pop(next(iter(self.by_name)))
+        finally:
+            self._lock.release()
+
+    def _pop(self, name: Hashable) -> Kept | None:
         found = self.by_name.pop(name, None)
         if found is not None:
             self.bytes -= self.bytes_of(found)
         return found
-
-    def put(self, name: Hashable, thing: Kept) -> None:
-        """Put one in, in the place of one of the same name; not one that is too large by itself."""
-        self.pop(name)
-        size = self.bytes_of(thing)
-        if size > self.most:
-            return
-        self.by_name[name] = thing
-        self.bytes += size
-        while self.bytes > self.most:
-            self.pop(next(iter(self.by_name)))
 
 
 class _Small(local):
@@ -63,7 +95,6 @@ class _Small(local):
         self.bytes = 0
 
 
-_lock = Lock()
 _large = Bounded(1 << 28, bytes_of)  # by address
 _small = _Small()
 
@@ -75,17 +106,16 @@ def take(elements: int, dtype: torch.dtype) -> Tensor:
     # What is made in inference mode cannot be saved for a backward pass.
     size, inference = elements * dtype.itemsize, torch.is_inference_mode_enabled()
     if size < _LARGE:
-        own = _small.kept[elements, dtype, inference]
-        if own:
-            _small.bytes -= size
-            return own.pop()
-        return torch.empty(elements, dtype=dtype)
-    with _lock:
-        for address, kept in _large.by_name.items():
-            if kept.numel() == elements and kept.dtype is dtype and kept.is_inference() == inference:
-                _large.pop(address)
-                return kept
-    return torch.empty(elements, dtype=dtype)
+        try:
+            found = _small.kept[elements, dtype, inference].pop()
+        except IndexError:
+            return torch.empty(elements, dtype=dtype)
+        _small.bytes -= size
+        return found
+    kept = _large.pop_like(
+        lambda each: each.numel() == elements and each.dtype is dtype and each.is_inference() == inference
+    )
+    return torch.empty(elements, dtype=dtype) if kept is None else kept
 
 
 def give(buffer: Tensor) -> None:
@@ -93,8 +123,7 @@ def give(buffer: Tensor) -> None:
     elements, dtype = buffer.numel(), buffer.dtype
     size = elements * dtype.itemsize
     if size >= _LARGE:
-        with _lock:
-            _large.put(buffer.data_ptr(), buffer)
+        _large.put(buffer.data_ptr(), buffer)
         return
     _small.bytes += size
     if _small.bytes > _MOST_SMALL:

@@ -149,7 +149,7 @@ def _run(side: Side, operands: _Operands, values: Named) -> Named:
     )  # fmt: skip
     valid = _valid(operands, T)
     if valid is not None:
-        x = torch.where(valid, x, torch.zeros((), dtype=x.dtype))
+        x = torch.where(valid, x, torch.zeros((), dtype=x.dtype, device=x.device))
     fresh = tuple(
         values.get(f"fresh_{name}", torch.zeros_like(part)).expand_as(part)
         for name, part in zip(cell.states, state, strict=True)
@@ -175,7 +175,7 @@ def _valid(operands: _Operands, steps: int) -> Tensor | None:
     """(T, B, 1): the steps before the end of each sequence."""
     if operands.lengths is None:
         return None
-    return (torch.arange(steps)[:, None] < operands.lengths).unsqueeze(-1)
+    return (torch.arange(steps, device=operands.lengths.device)[:, None] < operands.lengths).unsqueeze(-1)
 
 
 def _starts(operands: _Operands, side: Side, valid: Tensor | None) -> Tensor | None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from longspan.kernels import native_buffers
+from longspan.kernels import native_buffers, reference
 from longspan.kernels.masks import dropout_factor
 from longspan.kernels.native_call import Call, kept_by
 from longspan.kernels.native_cells import record_place
@@ -34,6 +34,10 @@ from longspan.kernels.plan import Arguments, Plan, Result
 __all__ = ["are_plain", "derive_again", "goes_direct", "intercepted", "run_direct"]
 
 _PLAIN = (Tensor, torch.nn.Parameter)
+_SPENT = (
+    "Trying to backward through the graph a second time: the first pass has given the memory of this layer "
+    "away. Specify retain_graph=True if you need to go through the graph twice"
+)
 
 
 def goes_direct(args: Arguments) -> bool:
@@ -255,12 +259,18 @@ class _Stack(torch.autograd.Function):
         call = Call(form.plan, form.arguments(floating, others))
         found = _forward(call, keep=kept_by(form.plan))
         ctx.form, ctx.counts = form, (len(floating), len(found.tapes), len(found.inputs), len(found.factors))
+        # Tapes come back from whoever saves tensors: another's memory is not ours to give.
+        hooked = torch._C._autograd._top_saved_tensors_default_hooks(True) is not None
+        ctx.tapes = () if hooked else tuple([tape.data_ptr() for tape in found.tapes])
+        ctx.spent = False
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*floating, *others, *found.tapes, *found.inputs, *found.factors)
         return (found.y, *found.state, *found.records)
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor | None) -> Any:
+        if ctx.spent:  # its tapes are others' by now
+            raise RuntimeError(_SPENT)
         parts, saved = [], ctx.saved_tensors
         for count in (ctx.counts[0], len(_Others._fields), *ctx.counts[1:]):
             parts.append(saved[:count])
@@ -268,8 +278,10 @@ class _Stack(torch.autograd.Function):
         floating, others, tapes, inputs, factors = parts
         form: _Form = ctx.form
         needed = ctx.needs_input_grad[2:]
-        if torch.is_grad_enabled() or intercepted():
-            again = partial(_operators, form, _Others(*others))
+        many = _are_batched(given)
+        if many or torch.is_grad_enabled() or intercepted():
+            run = reference.run if many else run_operators
+            again = partial(_results, run, form, _Others(*others))
             return (None, None, *derive_again(again, floating, needed, given))
         call = Call(form.plan, form.arguments(floating, _Others(*others)))
         states = len(call.widths)
@@ -281,15 +293,27 @@ class _Stack(torch.autograd.Function):
         wants_state = any(needed[1 : 1 + form.states])
         found = _backward(call, kept, wanted, wants_x=needed[0], wants_state=wants_state)
         if not torch._C._autograd._get_current_graph_task_keep_graph():
-            for tape in tapes:
-                native_buffers.give(tape)
+            ctx.spent = True
+            for tape, address in zip(tapes, ctx.tapes):  # noqa: B905 (of none that hooks have saved)
+                if tape.data_ptr() == address:
+                    native_buffers.give(tape)
         every = (found.x, *found.state[: form.states], *found.fresh, *found.weights)
         return (None, None, *(part if need else None for part, need in zip(every, needed, strict=True)))
 
 
-def _operators(form: _Form, others: _Others, *floating: Tensor) -> tuple[Tensor, ...]:
-    """The results of the call, masks and all, by the operators."""
-    found = run_operators(form.plan, form.arguments(floating, others))
+def _are_batched(given: Sequence[Tensor | None]) -> bool:
+    """Whether these are many gradients at once (``is_grads_batched``, ``vectorize=True``).
+
+    Only operators of torch take those: the vmap that autograd had before torch.func knows no others.
+    """
+    return any(part is not None and torch._C._dispatch_keys(part).has("Batched") for part in given)
+
+
+def _results(
+    run: Callable[[Plan, Arguments], Result], form: _Form, others: _Others, *floating: Tensor
+) -> tuple[Tensor, ...]:
+    """The results of the call, masks and all, by another way than this one."""
+    found = run(form.plan, form.arguments(floating, others))
     return (found.y, *found.state, *(found.record[name] for name in form.plan.record))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Hashable
-from threading import Lock
 
 from torch import Tensor, zeros
 
@@ -44,11 +43,9 @@ class Job:
         if self.key is None:
             native_buffers.give(self.work)
         else:
-            with _lock:
-                _kept.put(self.key, self)
+            _kept.put(self.key, self)
 
 
-_lock = Lock()
 _kept: native_buffers.Bounded[Job] = native_buffers.Bounded(
     1 << 27, lambda job: native_buffers.bytes_of(job.work)
 )
@@ -60,8 +57,7 @@ def take_job(call: Call, side: CallFacts, place: int, keep: int) -> Job:
     if keep != KEEP_NOTHING or not native_buffers.may_keep():
         return _new_job(call, side, weights, keep, None)
     key = (side.family, weights)
-    with _lock:
-        found = _kept.pop(key)
+    found = _kept.pop(key)
     return _new_job(call, side, weights, keep, key) if found is None else found
 
 

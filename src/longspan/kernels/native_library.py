@@ -64,7 +64,7 @@ STATUS = {
     -3: "an array that the call needs is missing",
     -4: "a length lies outside of 0 and the number of steps",
     -5: "the tape or the work space is too small",
-    -6: "a cell, type or instruction set is unknown, or options contradict each other",
+    -6: "a cell, type, instruction set or record is unknown, or options contradict each other",
 }
 
 

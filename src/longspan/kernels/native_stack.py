@@ -86,11 +86,14 @@ def _run_one(
         args.seed, args.sample_ids, args.first_step,
     )  # fmt: skip
     y, h, c, recorded = run_side(inputs, side)
-    found = dict(zip(names, recorded.unbind(0), strict=True))
+    # An exported graph with an operator of no results cannot be read again.
+    found = dict(zip(names, recorded.unbind(0), strict=True)) if names else {}
     if "h" in plan.record:
         found["h"] = y.transpose(0, 1)
     return y, (h, c)[: len(state)], found
 
 
 def _needs_tape(*tensors: Tensor | None) -> bool:
+    if torch._C._get_tracing_state() is not None:  # a graph for either case: the operator looks for itself
+        return False
     return torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in tensors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,7 +56,8 @@ class Stepper:
 
     Attributes:
         step: one step on what is bound; raises ``InputError`` where nothing is. ``bind`` and a call of the
-            stepper put another function here: read it anew after either.
+            stepper put another function here: read it anew after either. The function of before the call
+            raises ``NativeError``.
 
     Raises:
         InputError: a cell, type or shape that the engine does not have.
@@ -101,9 +103,12 @@ class Stepper:
             (num_layers, batch, self.output_size if name == "h" else hidden) for name in cell.states
         )
         self._between = [
-            torch.zeros(batch, self.output_size, dtype=self.dtype) for _ in range(num_layers - 1)
+            torch.zeros(batch, self.output_size, dtype=self.dtype, device="cpu")
+            for _ in range(num_layers - 1)
         ]
         self._held, self._unpacked = list[Tensor](), list[Tensor]()
+        # All memory whose address a step knows: its own, and what is bound.
+        self._alive: dict[str, Any] = {"own": (self._held, self._between), "bound": ()}
         self._problems, self._results = (Problem * num_layers)(), (Results * num_layers)()
         for layer in range(num_layers):
             part = weights[layer * count : (layer + 1) * count]
@@ -111,7 +116,10 @@ class Stepper:
             self._results[layer].y_batch = self.output_size
         self._x_shape, self._y_shape = (batch, self.input_size), (batch, self.output_size)
         # A copy of a shape is made in two thirds of the time of a tensor of a given shape.
-        self._like = [torch.empty(shape, dtype=self.dtype) for shape in (self._y_shape, *self.state_shapes)]
+        self._like = [
+            torch.empty(shape, dtype=self.dtype, device="cpu")
+            for shape in (self._y_shape, *self.state_shapes)
+        ]
         self._strides = [shape[1] * shape[2] * self.dtype.itemsize for shape in self.state_shapes]
         self._sides = [
             (problem, result, problem.state, result.state)
@@ -149,7 +157,7 @@ class Stepper:
                     f"Stepper: expected {name} of layer {layer} of shape {shapes[name]} and {wanted} on the "
                     f"CPU, got {tuple(weight.shape)} and {weight.dtype} on {weight.device}"
                 )
-            given = weight.detach().to(self.dtype).contiguous()  # to float32 exactly
+            given = weight.detach().to(self.dtype).resolve_neg().contiguous()  # to float32 exactly
             made.weights[WEIGHTS.index(name)] = given.data_ptr()
             self._unpacked.append(given)
         for which, rate in enumerate(zoneout):
@@ -166,7 +174,10 @@ class Stepper:
     def _space(self, problem: Problem) -> tuple[Tensor, Tensor]:
         tape, work = ctypes.c_int64(), ctypes.c_int64()
         checked(library().longspan_sizes(ctypes.byref(problem), 0, ctypes.byref(tape), ctypes.byref(work)))
-        own = torch.zeros(tape.value, dtype=torch.uint8), torch.zeros(work.value, dtype=torch.uint8)
+        own = (
+            torch.zeros(tape.value, dtype=torch.uint8, device="cpu"),
+            torch.zeros(work.value, dtype=torch.uint8, device="cpu"),
+        )
         problem.tape, problem.tape_bytes = own[0].data_ptr(), tape.value
         problem.work, problem.work_bytes = own[1].data_ptr(), work.value
         return own
@@ -177,17 +188,19 @@ class Stepper:
         loaded = held_library() if products <= _SHORT else library()
         function = loaded["longspan_forward_layers"]
         function.restype = checked
-        return partial(
+        run = partial(
             function,
             ctypes.byref(self._problems),
             ctypes.byref(self._results),
             ctypes.c_int32(len(self._problems)),
         )
+        run.__dict__["alive"] = self._alive  # a step may outlive its stepper
+        return run
 
     def _pack(self) -> None:
         """Run a step on zeros, which packs the weights, and keep them."""
-        x = torch.zeros(self.batch, self.input_size, dtype=self.dtype)
-        y = torch.zeros(self.batch, self.output_size, dtype=self.dtype)
+        x = torch.zeros(self.batch, self.input_size, dtype=self.dtype, device="cpu")
+        y = torch.zeros(self.batch, self.output_size, dtype=self.dtype, device="cpu")
         self.bind(x, y, self.start())
         self.step()
         for problem in self._problems:
@@ -199,19 +212,22 @@ class Stepper:
 
     def start(self) -> tuple[Tensor, ...]:
         """A state of zeros: for each state of the cell (L, B, width)."""
-        return tuple(torch.zeros(shape, dtype=self.dtype) for shape in self.state_shapes)
+        return tuple(torch.zeros(shape, dtype=self.dtype, device="cpu") for shape in self.state_shapes)
 
     def bind(self, x: Tensor, y: Tensor, state: tuple[Tensor, ...]) -> None:
         """Make ``step()`` read ``x`` (B, I), write ``y`` (B, P), and carry ``state`` on in place.
 
-        The tensors are held; what is written into them later is what the next step sees.
+        Their memory is held; what is written into it later is what the next step sees. It must stay where it
+        is: ``resize_`` to more is refused by torch while it is bound, ``share_memory_`` is to come before.
+        A tensor that is given other memory (``x.data = ...``) is bound no longer, its old memory is.
 
         Raises:
             InputError: a shape or type that does not fit, or a tensor that is not dense.
         """
         self._check_all(x, y, state)
         self._enter(x, y, state, state)
-        self._bound = (x, y, *state)
+        # As an array of numpy it cannot be resized.
+        self._alive["bound"] = tuple(part.detach().numpy() for part in (x, y, *state))
         self.step = self._run
 
     def _enter(self, x: Tensor, y: Tensor, state: Sequence[Tensor], new: Sequence[Tensor]) -> None:
@@ -247,6 +263,10 @@ class Stepper:
             )
         if not value.is_contiguous():
             raise InputError(f"Stepper: expected {name} to be dense, got strides {value.stride()}")
+        if value.is_neg():
+            raise InputError(
+                f"Stepper: expected {name} as it is, got a negative view: give {name}.resolve_neg()"
+            )
 
     def _nothing_bound(self) -> None:
         raise InputError("Stepper: nothing is bound: call bind(x, y, state) before step()")
@@ -262,6 +282,7 @@ class Stepper:
         self._enter(x, y, old, new)
         self.step = self._nothing_bound  # what was bound is no longer
         self._run()
+        self._sides[0][0].x = None  # for who kept the step: these tensors are not held, the engine refuses
         return y, tuple(new)
 
     def _fits(self, x: Tensor, state: Sequence[Tensor]) -> bool:
@@ -272,4 +293,6 @@ class Stepper:
         for part, shape in zip(state, self.state_shapes):  # noqa: B905 (its check takes time here)
             if part.shape != shape or part.dtype is not dtype or not (part.is_cpu and part.is_contiguous()):
                 return False
-        return x.is_cpu and x.is_contiguous()
+            if part.is_neg():
+                return False
+        return x.is_cpu and x.is_contiguous() and not x.is_neg()

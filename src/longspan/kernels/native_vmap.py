@@ -88,7 +88,7 @@ def _folded(count: int, dims: Sequence[Any], given: Sequence[Any]) -> tuple[Any,
     tensors = list(given)
     batch = _slice(given[_H], dims[_H], 0).shape[0]
     if tensors[_SEED] is not None and tensors[_IDS] is None:
-        tensors[_IDS] = torch.arange(batch)
+        tensors[_IDS] = torch.arange(batch, device="cpu")
     for place, at in _BATCH_DIMS.items():
         if isinstance(tensors[place], Tensor):
             tensors[place] = _joined(tensors[place], dims[place], count, at)

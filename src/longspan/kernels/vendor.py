@@ -38,6 +38,8 @@ def supports(plan: Plan) -> str | None:
         return "torch's fused stack draws its own dropout masks, not those of a given seed or sample ids"
     if plan.empty:
         return "torch's fused stack refuses inputs without steps or sequences"
+    if plan.ragged and plan.device == "meta":
+        return "torch's fused stack packs by the values of lengths, which there are none of on meta"
     if plan.proj_size and plan.device not in ("cpu", "cuda"):
         return f"torch's fused LSTM has no projection on {plan.device}"
     return None

@@ -101,8 +101,13 @@ def permuted(part: Tensor, order: Tensor | None, dim: int) -> Tensor:
     return part if order is None else part.index_select(dim, order)
 
 
-def as_state(hx: object, cell: Cell, shapes: Sequence[tuple[int, ...]], where: str) -> tuple[Tensor, ...]:
-    """The state as a tuple, one tensor for each state of the cell, of exactly these shapes."""
+def as_state(
+    hx: object, cell: Cell, shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, where: str
+) -> tuple[Tensor, ...]:
+    """The state as a tuple, one tensor for each state of the cell, of exactly these shapes and of this type.
+
+    Under autocast any floating type will do.
+    """
     if len(cell.states) == 1:
         parts: tuple[object, ...] = (hx,)
     elif isinstance(hx, tuple | list) and len(hx) == len(cell.states):
@@ -117,6 +122,13 @@ def as_state(hx: object, cell: Cell, shapes: Sequence[tuple[int, ...]], where: s
             layout = "(layers × directions, B, width)" if len(shape) == 3 else "(layers × directions, width)"
             raise InputError(
                 f"{where}: expected state {name} of shape {layout} = {tuple(shape)}, got {tuple(part.shape)}"
+            )
+        if part.dtype is not dtype and not (
+            part.is_floating_point() and torch.is_autocast_enabled(part.device.type)
+        ):
+            raise InputError(
+                f"{where}: expected state {name} of the type of the input, {dtype}, got {part.dtype}. "
+                f"Convert it with .to({dtype})"
             )
     return parts  # type: ignore[return-value]
 
@@ -139,7 +151,7 @@ def as_lengths(lengths: object, call: Call, where: str) -> Tensor:
     if call.sizes is not None:
         raise InputError(f"{where}: a PackedSequence holds its own lengths: leave lengths= away")
     tensor = _one_each(lengths, "lengths", "length", call.batch, where)
-    if not torch.compiler.is_compiling() and tensor.device.type != "meta":
+    if _has_values(tensor):
         for row, length in enumerate(tensor.tolist()):
             if not 0 <= length <= call.steps:
                 raise InputError(
@@ -147,6 +159,16 @@ def as_lengths(lengths: object, call: Call, where: str) -> Tensor:
                     f"got {length} for sequence {row}"
                 )
     return tensor
+
+
+def _has_values(tensor: Tensor) -> bool:
+    """Whether there are values to look at: nothing traces or maps it, and it is not only a shape."""
+    return (
+        not torch.compiler.is_compiling()
+        and type(tensor) is Tensor
+        and tensor.device.type != "meta"
+        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    )
 
 
 def as_sample_ids(sample_ids: object, call: Call, where: str) -> Tensor | None:
@@ -157,7 +179,7 @@ def as_sample_ids(sample_ids: object, call: Call, where: str) -> Tensor | None:
 
 
 def _one_each(values: object, name: str, noun: str, batch: int, where: str) -> Tensor:
-    tensor = values if isinstance(values, Tensor) else torch.as_tensor(values)
+    tensor = values if isinstance(values, Tensor) else torch.as_tensor(values, device="cpu")
     if tensor.dtype not in _INTEGERS:
         raise InputError(f"{where}: expected {name} to be whole numbers, got {tensor.dtype}")
     if tensor.dim() == 0 and batch == 1:
@@ -199,4 +221,4 @@ def as_integer(value: object, name: str, where: str) -> Tensor:
         raise InputError(f"{where}: expected {name} to be a whole number, got {value!r}")
     if not 0 <= value < 1 << 63:
         raise InputError(f"{where}: expected {name} in [0, 2**63), got {value}")
-    return torch.tensor(value, dtype=torch.int64)
+    return torch.tensor(value, dtype=torch.int64, device="cpu")

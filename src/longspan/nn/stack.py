@@ -256,9 +256,9 @@ class Recurrent(nn.Module):
 
     def _given_state(self, hx: Any, call: inputs.Call, where: str) -> tuple[Tensor, ...]:
         if call.unbatched:
-            state = inputs.as_state(hx, self.cell, self._state_shapes(), where)
+            state = inputs.as_state(hx, self.cell, self._state_shapes(), call.x.dtype, where)
             return tuple(part.unsqueeze(1) for part in state)
-        state = inputs.as_state(hx, self.cell, self._state_shapes(call.batch), where)
+        state = inputs.as_state(hx, self.cell, self._state_shapes(call.batch), call.x.dtype, where)
         return tuple(inputs.permuted(part, call.order, 1) for part in state)
 
     def forward(
