@@ -1,4 +1,4 @@
-"""longspan: the LSTM toolkit, from a file on disk to a trained, explained, served sequence model.
+"""longspan: the LSTM toolkit, from a file on disk to a trained, tested and explained sequence model.
 
 ``import longspan`` is light: torch and the readers load with the first name that needs them.
 """

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from weighted_sums import WeightedSum
 
 from longspan.inspect.horizon import (
+    Ablation,
     Estimate,
     Horizon,
+    Removal,
     ablate,
     gate_horizon,
     gradient_horizon,
@@ -90,6 +92,41 @@ def test_the_sentence_names_steps_and_time() -> None:
     )
 
 
+def _removed(lag: int, rise: float, high: float, p: float) -> Removal:
+    return Removal(lag, rise, rise - (high - rise), high, p)
+
+
+def _cut(*removals: Removal, horizon: int, costs: tuple[bool, ...]) -> Horizon:
+    """The same removals by cutting and by scrambling, of a loss of 2."""
+    ablations = tuple(
+        Ablation(how, removals, 2.0, removals[0].rise, costs, horizon, 30) for how in ("cut", "scrambled")
+    )
+    return Horizon(tuple(map(removal_estimate, ablations)), ablations)
+
+
+def test_nothing_is_gained_only_where_next_to_nothing_may_be_left() -> None:
+    """What was not shown to help is not said to be of no use while it may be worth a tenth of the past."""
+    first = _removed(0, 1.0, 1.5, 0.001)
+    for high, said in (
+        (0.08, "; a window longer than 4 gains nothing."),
+        (0.69, "; up to 69% of what its past"),
+    ):
+        found = _cut(first, _removed(3, 0.05, high, 0.3), horizon=3, costs=(True, False))
+        assert said in sentence(found, StepMeaning()), high
+    assert sentence(found, StepMeaning()).startswith("This model was shown to use about 3 steps; up to")
+    wide = _cut(first, _removed(3, 0.7, 1.27, 0.06), horizon=3, costs=(True, False))
+    assert "up to 100% of what its past is worth may lie further back" in sentence(wide, StepMeaning())
+
+
+def test_a_past_that_was_not_shown_to_help_may_be_used_all_the_same() -> None:
+    for high, said in (
+        (0.1, "its last step alone does as well"),
+        (3.1, "may rise by up to 3.1, or not at all"),
+    ):
+        found = _cut(_removed(0, 0.05, high, 0.4), horizon=0, costs=(False,))
+        assert said in sentence(found, StepMeaning()), high
+
+
 def test_a_small_part_of_the_gain_does_not_count() -> None:
     found = ablate(WeightedSum(np.array([0.0, 1.0, 0.0, 0.0, 0.02]), 30, noise=0.0), np.arange(64), "cut", 0)
     tiny = next(each for each in found.removals if each.lag == 3)
@@ -127,7 +164,7 @@ def test_words_say_where_the_estimates_part() -> None:
     named = [Estimate("forget gates", 30, ""), Estimate("gradients", 3, ""), *removed]
     words = disagreements(Horizon(tuple(named), found.ablations), StepMeaning())
     assert words[1] == "The forget gates hold for 30 steps: the states keep more than the answer uses."
-    assert words[2].startswith("The gradient comes from 3 steps: older steps count")
+    assert words[2].startswith("Most of the gradient comes from 3 steps: older steps count")
     agreed = [Estimate("forget gates", 11, ""), Estimate("gradients", None, ""), *removed]
     assert disagreements(Horizon(tuple(agreed), found.ablations), StepMeaning())[1:] == (
         "The estimates agree.",

@@ -19,9 +19,9 @@ from longspan.studies.catalogue import STUDIES
 from longspan.studies.course import Course, run_study
 from longspan.studies.hochreiter_reber import misread, run_reber
 from longspan.studies.plan import Entrant
-from longspan.studies.race import Heat, race, right_share, run_heat, solved_share
+from longspan.studies.race import Heat, race, right_share, run_heat, sequences_needed, solved_share
 from longspan.studies.readers import Criterion, build_reader, widest_error
-from longspan.studies.study import Bar, Scale
+from longspan.studies.study import Bar, Figure, Scale
 
 NAMES = [each.name for each in declared.STUDIES]
 
@@ -105,6 +105,21 @@ def test_shares_are_of_the_worst_seed_where_much_is_asked_for() -> None:
     assert right_share("right", records, best=True).ours == 99.0
     assert solved_share("solved", records).ours == 50.0
     assert right_share("right", [], bar=Bar(at_least=1.0)).ours is None
+
+
+def test_sequences_of_a_seed_that_did_not_solve_it_are_a_lower_bound() -> None:
+    def found(*seeds: tuple[int, bool]) -> Figure:
+        records = [{"sequences": used, "solved": solved} for used, solved in seeds]
+        return sequences_needed("used", records, bar=Bar(at_most=25_000.0))
+
+    most = found((5_000, True), (20_000, False), (20_000, False))
+    assert (most.ours, most.censored, most.holds) == (20_000.0, True, False)
+    assert most.missed == "more than 20,000, broken off there; ≤ 25,000 is asked for"
+    few = found((5_000, True), (6_000, True), (20_000, False))
+    assert (few.ours, few.censored, few.holds, few.missed) == (6_000.0, False, True, "")
+    half = found((5_000, True), (20_000, False))
+    assert half.censored
+    assert found().ours is None
 
 
 def test_half_as_many_wrong_are_allowed_as_published() -> None:

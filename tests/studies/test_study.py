@@ -77,6 +77,22 @@ def test_a_smoke_run_never_says_reproduced() -> None:
         assert "smoke" in sentence
 
 
+def test_a_smoke_run_says_of_no_figure_that_it_holds() -> None:
+    found = outcome(GOOD, POOR, smoke=True)
+    assert [found.holds(each) for each in (GOOD, POOR)] == [None, None]
+    assert [each["holds"] for each in found.to_json()["figures"]] == [None, None]
+    assert [outcome(GOOD, POOR).holds(each) for each in (GOOD, POOR)] == [True, False]
+
+
+def test_a_lower_bound_meets_no_upper_one() -> None:
+    found = outcome(replace(GOOD, censored=True))
+    assert found.verdict == "not reproduced"
+    assert found.sentence == (
+        "Not reproduced: sequences is more than 8,000, broken off there; ≤ 8,440 is asked for."
+    )
+    assert replace(GOOD, bar=Bar(at_least=1.0), censored=True).holds
+
+
 def test_sentences() -> None:
     assert outcome(GOOD).sentence == "Reproduced: all is well."
     assert outcome(GOOD, seeds=1).sentence == "Reproduced, with 1 of 2 seeds: all is well."

@@ -29,7 +29,7 @@ def build(command: tuple[str, ...] = ()) -> typer.Typer:
     """The application, from the task table as it stands; models record ``command``."""
     app = typer.Typer(
         name="longspan",
-        help="The LSTM toolkit: from a file on disk to a trained, explained, served sequence model.",
+        help="The LSTM toolkit: from a file on disk to a trained, tested and explained sequence model.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",

@@ -78,9 +78,9 @@ def _show(outcome: Outcome, out: str | None, *, as_json: bool, quiet: bool) -> N
         {
             "figure": each.what,
             "published": each.published,
-            "ours": each.ours,
+            "ours": f"> {each.ours:,.6g}" if each.censored else each.ours,
             "must be": None if each.bar is None else str(each.bar),
-            "holds": each.holds,
+            "holds": outcome.holds(each),
         }
         for each in outcome.findings.figures
     ]

@@ -46,7 +46,7 @@ class LagCurve:
 
     Attributes:
         name: what was derived by what. lags: int64 (K,), rising.
-        size: float64 (n, K) for each example; NaN where it has no such lag.
+        size: float64 (n, K) for each example, those of one length together; NaN where it has no such lag.
     """
 
     name: str

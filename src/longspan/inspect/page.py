@@ -308,8 +308,8 @@ def _life(value: float) -> float | str:
 
 
 def _time(found: Inspection, value: float) -> str | None:
-    """In time, in one piece; None where a step has no length or the value no end."""
-    if not np.isfinite(value):
+    """In time, in one piece; None where a step has no length, the value no end, or no step is meant."""
+    if not np.isfinite(value) or value == 0:
         return None
     return found.step.time(float(value)).replace(" ", "\u00a0") or None
 
@@ -325,9 +325,15 @@ def _attribution(found: Inspection) -> Section:
     given = found.attribution
     steps = _steps(found, len(given.shares))
     strip, shares = _strip(found, steps), given.by_step[-steps:]
+    drawn_of = (
+        ""
+        if len(shares) == len(given.by_step)
+        else f" The last {len(shares):,} are drawn, which sum to {shares.sum():.4g}."
+    )
     caption = (
         f"Integrated gradients of the {given.name}: what each step adds to it, from {given.baseline_name}. "
-        f"They sum to {given.prediction - given.baseline:.4g} but for {abs(given.gap):.2g}."
+        f"All {len(given.by_step):,} steps sum to {given.prediction - given.baseline:.4g} but for "
+        f"{abs(given.gap):.2g}.{drawn_of}"
     )
     drawn = _drawing(
         lambda shape: attribution_chart(strip, shares, f"added to the {given.name}", shape), caption, caption

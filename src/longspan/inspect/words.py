@@ -8,10 +8,15 @@ from longspan.models.subject import StepMeaning
 __all__ = ["disagreements", "sentence"]
 
 _APART = 1.5  # estimates further apart than this factor, and by more than two steps, disagree
+_NEXT_TO_NOTHING = 0.1  # what may at most be left for "nothing" to be said, not only "nothing was shown"
 
 
 def sentence(horizon: Horizon, step: StepMeaning) -> str:
-    """One sentence: how many steps are used, and which window loses nothing."""
+    """One sentence: how many steps are used, and which window loses nothing.
+
+    "Nothing" is said where the upper limit of the 95 % interval allows next to nothing; where it allows more,
+    the sentence says that too few examples are there to tell.
+    """
     cut = horizon.ablation("cut")
     if _untested(cut):
         return (
@@ -19,10 +24,7 @@ def sentence(horizon: Horizon, step: StepMeaning) -> str:
             "give it more data."
         )
     if not any(any(each.costs) for each in horizon.ablations):
-        return (
-            "What this model is given of the past makes no difference that could be measured: "
-            "its last step alone does as well."
-        )
+        return _unused(cut)
     if all(each.at_the_edge for each in horizon.ablations):
         return (
             f"This model uses all of its past, {step.words(cut.longest + 1)}: a longer window may gain more."
@@ -30,7 +32,14 @@ def sentence(horizon: Horizon, step: StepMeaning) -> str:
     used = f"about {step.words(horizon.used)}" if horizon.used else "no more than the last step"
     if cut.at_the_edge:
         return f"This model uses {used}, but is used to its whole window: a shorter one needs a new training."
-    return f"This model uses {used}; a window longer than {horizon.window:,} gains nothing."
+    left = _highest(cut, horizon.window - 1)
+    if left <= _NEXT_TO_NOTHING * cut.worth:
+        return f"This model uses {used}; a window longer than {horizon.window:,} gains nothing."
+    share = min(left / cut.worth, 1.0) if cut.worth > 0 else 1.0
+    return (
+        f"This model was shown to use {used}; up to {share:.0%} of what its past is worth may lie further "
+        "back, and there are too few independent examples to say."
+    )
 
 
 def disagreements(horizon: Horizon, step: StepMeaning) -> tuple[str, ...]:
@@ -52,7 +61,7 @@ def disagreements(horizon: Horizon, step: StepMeaning) -> tuple[str, ...]:
         )
     if gates is not None and _apart(gates, used):
         found.append(
-            f"The forget gates hold for {step.words(gates)}: "
+            f"The forget gates hold for {_reach(gates, step)}: "
             + (
                 "the states keep more than the answer uses."
                 if gates > used
@@ -62,16 +71,40 @@ def disagreements(horizon: Horizon, step: StepMeaning) -> tuple[str, ...]:
         )
     if gradients is not None and _apart(gradients, used):
         found.append(
-            f"The gradient comes from {step.words(gradients)}: "
+            f"Most of the gradient comes from {_reach(gradients, step)}: "
             + (
-                "older steps move the answer a little, without making it better."
+                "older steps move the answer a little; that they make it better was not shown."
                 if gradients > used
-                else "older steps count, but small changes of them do not."
+                else "older steps count, but small changes of them matter less."
             )
         )
     if len(found) == 1:
         found.append("The estimates agree.")
     return tuple(found)
+
+
+def _reach(lag: int, step: StepMeaning) -> str:
+    return step.words(lag) if lag else "the last step alone"
+
+
+def _unused(cut: Ablation) -> str:
+    """Where no removal was shown to cost."""
+    may_rise = _highest(cut, 0)
+    if may_rise <= _NEXT_TO_NOTHING * abs(cut.whole):
+        return (
+            "What this model is given of the past makes no difference that could be measured: "
+            "its last step alone does as well."
+        )
+    return (
+        "There are too few independent examples to tell whether this model uses its past: without it "
+        f"the loss of {cut.whole:.3g} may rise by up to {may_rise:.3g}, or not at all."
+    )
+
+
+def _highest(cut: Ablation, lag: int) -> float:
+    """How much the loss may rise at most where lags 0 … ``lag`` are kept."""
+    high = next(each.high for each in cut.removals if each.lag == lag)
+    return 0.0 if high is None else high
 
 
 def _untested(ablation: Ablation) -> bool:

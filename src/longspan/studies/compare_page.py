@@ -271,7 +271,7 @@ def _costs(made: Made, part: Part) -> list[Block]:
         for each in part.networks
         if each.network is not None and each.network.histories
     ]
-    if drawn:
+    if any(len(each.x) > 1 for each in drawn):  # a single check is no curve
         what = "Validation loss over the training steps"
         caption = f"{what}, of the first seed of each; the weights of the lowest point are kept."
         blocks.append(

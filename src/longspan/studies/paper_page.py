@@ -41,7 +41,7 @@ def paper_page(outcome: Outcome) -> str:
     study = outcome.study
     tone, title = _TONES[outcome.verdict]
     sections = [
-        Section("Our figures beside the published", [_figures(outcome.findings.figures), *_notes(outcome)]),
+        Section("Our figures beside the published", [_figures(outcome), *_notes(outcome)]),
         *_charts(outcome.findings.charts),
         *([Section("More figures", _tables(outcome))] if outcome.findings.tables else []),
         Section("How it is run", _method(outcome)),
@@ -56,15 +56,21 @@ def paper_page(outcome: Outcome) -> str:
     return render(page)
 
 
-def _figures(figures: tuple[Figure, ...]) -> Table:
+def _figures(outcome: Outcome) -> Table:
+    figures = outcome.findings.figures
+    none = "–" if outcome.scale.smoke else "not run"
     rows: list[list[Cell]] = []
     for each in figures:
-        holds = "–" if each.bar is None else {True: "yes", False: "no", None: "not run"}[each.holds]
+        holds = "–" if each.bar is None else {True: "yes", False: "no", None: none}[outcome.holds(each)]
         bar = "reported" if each.bar is None else str(each.bar)
-        rows.append([each.what, _whole(each.published), _whole(each.ours), _spread(each), bar, holds])
+        rows.append([each.what, _whole(each.published), _ours(each), _spread(each), bar, holds])
     strong = [place for place, each in enumerate(figures) if each.bar is not None]
     columns = ("figure", "published", "ours", "lowest to highest", "must be", "holds")
     return Table("Our figures and their spread over the seeds, beside the published.", columns, rows, strong)
+
+
+def _ours(figure: Figure) -> Cell:
+    return f"> {number(_whole(figure.ours))}, unsolved" if figure.censored else _whole(figure.ours)
 
 
 def _spread(figure: Figure) -> Cell:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -126,8 +127,10 @@ def solved_share(
 def sequences_needed(
     what: str, records: Sequence[Record], published: Value = None, *, bar: Bar | None = None
 ) -> Figure:
-    """The median number of training sequences until solved, a seed that did not counted with all it used."""
-    return median(what, records, "sequences", published, bar=bar)
+    """The median number of training sequences until solved; a lower bound where one that did not decides."""
+    found = median(what, records, "sequences", published, bar=bar)
+    ends = [float(each["sequences"]) if each["solved"] else math.inf for each in records]
+    return replace(found, censored=bool(ends) and math.isinf(statistics.median(ends)))
 
 
 def median(

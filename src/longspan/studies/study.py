@@ -173,6 +173,7 @@ class Figure:
         published: theirs, as a number or in words; None where there is none.
         spread: (lowest, highest) over the seeds.
         bar: what it must be; None where it is only reported.
+        censored: ours is a lower bound: what was counted had not come to its end when it was broken off.
         note: what the reader should know.
     """
 
@@ -182,11 +183,23 @@ class Figure:
     spread: tuple[float, float] | None = None
     bar: Bar | None = None
     note: str = ""
+    censored: bool = False
 
     @property
     def holds(self) -> bool | None:
         """Whether it meets its bar; None where there is no bar, or no number of ours."""
-        return None if self.bar is None or self.ours is None else self.bar.holds(self.ours)
+        if self.bar is None or self.ours is None:
+            return None
+        return self.bar.holds(self.ours) and not (self.censored and self.bar.at_most is not None)
+
+    @property
+    def missed(self) -> str:
+        """By how much it misses its bar, in words; empty where it does not, or has none."""
+        if self.bar is None or self.ours is None:
+            return ""
+        if self.censored and self.bar.at_most is not None:
+            return f"more than {self.ours:,.6g}, broken off there; {self.bar} is asked for"
+        return self.bar.missed(self.ours)
 
 
 @dataclass(frozen=True)
@@ -276,6 +289,10 @@ class Outcome:
             return "reported"
         return "reproduced" if all(held) else "not reproduced"
 
+    def holds(self, figure: Figure) -> bool | None:
+        """Whether one of its figures meets its bar; a smoke run says nothing."""
+        return None if self.scale.smoke else figure.holds
+
     @property
     def sentence(self) -> str:
         """The verdict in full: if not reproduced by how much, if not run what was left out."""
@@ -290,17 +307,13 @@ class Outcome:
                 return f"Reported beside the published figures{few}; the study sets no bar."
             case "reproduced":
                 return f"Reproduced{few}: {self.study.tolerance}"
-        missed = [
-            f"{each.what} is {each.bar.missed(each.ours)}"
-            for each in self.findings.figures
-            if each.bar is not None and each.ours is not None and not each.holds
-        ]
+        missed = [f"{each.what} is {each.missed}" for each in self.findings.figures if each.missed]
         return f"Not reproduced{few}: {'; '.join(missed)}."
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON; a number that is not finite is None."""
         figures = [
-            asdict(each) | {"bar": None if each.bar is None else str(each.bar), "holds": each.holds}
+            asdict(each) | {"bar": None if each.bar is None else str(each.bar), "holds": self.holds(each)}
             for each in self.findings.figures
         ]
         found = {

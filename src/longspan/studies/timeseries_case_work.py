@@ -332,8 +332,8 @@ def _line(name: str, start: int, values: Sequence[float] | Series, shown: int, o
 
 
 _CAPTIONS = {
-    "point": "Every point is predicted from 49 true values; the first 200 points of the test part. Look at "
-    "where the curves turn: a copy of the last value turns one step late.",
+    "point": "Every point is predicted from 49 true values; the first points of the test part, 200 at most. "
+    "Look at where the curves turn: a copy of the last value turns one step late.",
     "whole": "From the first window on the network reads its own predictions.",
     "multiple": f"The network is shown true values again every {STRIDE} steps.",
 }
