@@ -110,6 +110,10 @@ def test_what_does_not_fit_is_refused() -> None:
         Stepper(CELLS[0], _weights(CELLS[0])[:4], L)
     with pytest.raises(InputError, match="num_layers, batch and threads of at least 1, got 0, 1 and 1"):
         Stepper(CELLS[0], [], 0, threads=1)
+    with pytest.raises(InputError, match="at most 256 threads, got 1000"):
+        Stepper(CELLS[0], _weights(CELLS[0]), L, threads=1000)
+    with pytest.raises(InputError, match=r"Stepper: expected zoneout .* got 1\.5"):
+        Stepper(CELLS[0], _weights(CELLS[0]), L, zoneout=(0.1, 1.5))
     with pytest.raises(
         InputError, match=r"zoneout for each of the states \('h', 'c'\), or none, got \(0.1,\)"
     ):

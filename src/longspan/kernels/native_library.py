@@ -26,6 +26,7 @@ __all__ = [
     "KEEP_NOTHING",
     "KEEP_STATES",
     "LAYERS",
+    "MOST_THREADS",
     "PACK",
     "PACKED",
     "PACK_CHANGED",
@@ -51,6 +52,7 @@ __all__ = [
 
 ABI = 8
 KEEP_NOTHING, KEEP_ALL, KEEP_STATES = 0, 1, 2  # enum longspan_keep
+MOST_THREADS = 256  # of a call
 PACK, PACKED, PACK_CHANGED = 0, 1, 2  # enum longspan_packed
 WEIGHTS = (
     "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_ch",
@@ -282,7 +284,7 @@ class Running(NamedTuple):
 
 @cache
 def _running(threads: int) -> Running:
-    return Running(min(threads, 256))
+    return Running(min(threads, MOST_THREADS))
 
 
 def running() -> Running:

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from longspan.cells.base import Cell
+from longspan.core.checks import probability
 from longspan.core.errors import InputError
 from longspan.kernels.native_cells import engine_code, engine_options
 from longspan.kernels.native_library import (
+    MOST_THREADS,
     PACKED,
     TYPES,
     WEIGHTS,
@@ -74,26 +76,10 @@ class Stepper:
         zoneout: Sequence[float] = (),
         threads: int | None = None,
     ) -> None:
-        count = len(cell.weights)
-        if len(weights) != num_layers * count:
-            raise InputError(
-                f"Stepper: expected {num_layers * count} weights, {count} for each of {num_layers} layers, "
-                f"got {len(weights)}"
-            )
         threads = running().threads if threads is None else threads
-        if min(num_layers, batch, threads) < 1:
-            raise InputError(
-                "Stepper: expected num_layers, batch and threads of at least 1, got "
-                f"{num_layers}, {batch} and {threads}"
-            )
-        if len(zoneout) not in (0, len(cell.states)):
-            raise InputError(
-                f"Stepper: expected zoneout for each of the states {cell.states}, or none, "
-                f"got {tuple(zoneout)}"
-            )
-        kept = weights[0].dtype
-        if kept not in (*TYPES, torch.bfloat16):
-            raise InputError(f"Stepper: expected weights of float32, float64 or bfloat16, got {kept}")
+        _check_sizes(cell, weights, num_layers, batch, threads)
+        zoneout = _rates(cell, zoneout)
+        count, kept = len(cell.weights), weights[0].dtype
         self.cell, self.batch, self.weights_dtype = cell, batch, kept
         self.dtype = torch.float32 if kept == torch.bfloat16 else kept
         hidden = weights[0].shape[0] // len(cell.gates)
@@ -112,7 +98,7 @@ class Stepper:
         self._problems, self._results = (Problem * num_layers)(), (Results * num_layers)()
         for layer in range(num_layers):
             part = weights[layer * count : (layer + 1) * count]
-            self._problems[layer] = self._problem(part, hidden, layer, tuple(zoneout), threads)
+            self._problems[layer] = self._problem(part, hidden, layer, zoneout, threads)
             self._results[layer].y_batch = self.output_size
         self._x_shape, self._y_shape = (batch, self.input_size), (batch, self.output_size)
         # A copy of a shape is made in two thirds of the time of a tensor of a given shape.
@@ -296,3 +282,31 @@ class Stepper:
             if part.is_neg():
                 return False
         return x.is_cpu and x.is_contiguous() and not x.is_neg()
+
+
+def _check_sizes(cell: Cell, weights: Sequence[Tensor], num_layers: int, batch: int, threads: int) -> None:
+    """Numbers of weights, layers, streams and threads; the type that the weights are kept in."""
+    count = len(cell.weights)
+    if len(weights) != num_layers * count:
+        raise InputError(
+            f"Stepper: expected {num_layers * count} weights, {count} for each of {num_layers} layers, "
+            f"got {len(weights)}"
+        )
+    if min(num_layers, batch, threads) < 1:
+        raise InputError(
+            "Stepper: expected num_layers, batch and threads of at least 1, got "
+            f"{num_layers}, {batch} and {threads}"
+        )
+    if threads > MOST_THREADS:
+        raise InputError(f"Stepper: expected at most {MOST_THREADS} threads, got {threads}")
+    if weights[0].dtype not in (*TYPES, torch.bfloat16):
+        raise InputError(f"Stepper: expected weights of float32, float64 or bfloat16, got {weights[0].dtype}")
+
+
+def _rates(cell: Cell, zoneout: Sequence[float]) -> tuple[float, ...]:
+    """One rate for each state, or none."""
+    if len(zoneout) not in (0, len(cell.states)):
+        raise InputError(
+            f"Stepper: expected zoneout for each of the states {cell.states}, or none, got {tuple(zoneout)}"
+        )
+    return tuple(probability(rate, "zoneout", "Stepper") for rate in zoneout)
