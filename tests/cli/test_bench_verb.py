@@ -86,7 +86,7 @@ def test_compare_sets_an_earlier_result_beside(tmp_path: Path, capsys: pytest.Ca
         (["--threads", "two"], "--threads expected a whole number, got 'two'"),
         (["--threads", "0"], "--threads expected greater than or equal to 1, got 0"),
         (["--seconds", "0"], "--seconds expected greater than 0, got 0"),
-        (["--backend", "magic"], "got 'magic'"),
+        (["--backend", "magic"], "--backend expected one of native, vendor, reference, got 'magic'"),
         (["--compare", "nowhere.json"], "nowhere.json: expected a result of longspan bench"),
     ],
 )

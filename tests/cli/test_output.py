@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import math
+import os
+import subprocess
+import sys
+import unicodedata
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +23,7 @@ from hypothesis import strategies as st
 
 from longspan.cli import output
 from longspan.cli.generate import given_values, option_specs
-from longspan.core.errors import InputError
+from longspan.core.errors import InputError, ModelError
 from longspan.tasks.base import Options, option
 
 
@@ -70,6 +76,111 @@ def test_brackets_in_values_are_no_markup(capsys: pytest.CaptureFixture[str]) ->
     shown = capsys.readouterr().out
     assert "[bold]units[/bold]" in shown
     assert "[red]x" in shown
+
+
+STEERING = "\x1b]0;owned\x07\x1b[2J\r\x7f\x9b31m"
+
+
+def test_control_characters_in_a_record_are_spelt_out(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_record(
+        {
+            "plain": STEERING,
+            STEERING: 1,
+            "many": (STEERING, "a"),
+            "rows": [{"name": STEERING, STEERING: 2}],
+            f"deep {STEERING}": {"k": STEERING},
+        }
+    )
+    shown = capsys.readouterr().out
+    assert not [each for each in shown if unicodedata.category(each) == "Cc" and each != "\n"]
+    assert shown.count(r"\x1b]0;owned\x07\x1b[2J\x0d\x7f\x9b31m") == 7
+
+
+def test_control_characters_in_a_table_are_spelt_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    output.show_rows(pl.DataFrame({"name": ["\x1b[2J"], "\x1bkey": ["a"]}))
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert shown.split()[:2] == ["name", r"\x1bkey"]
+
+
+def test_lines_and_tabs_of_a_value_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show_record({"words": "one\ntwo"})
+    assert capsys.readouterr().out == "words  one\ntwo\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EROFS])
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".jsonl"])
+def test_a_file_that_cannot_be_written_is_no_fault_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, ending: str
+) -> None:
+    path = tmp_path / f"p{ending}"
+    path.write_bytes(b"before")
+
+    def full(_handle: int, _data: bytes) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(ModelError) as caught:
+        output.write_rows(pl.DataFrame({"a": [1]}), path)
+    assert str(caught.value) == (
+        f"{path}: not written ({os.strerror(number)}). Make room or give a place that can be written"
+    )
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == b"before"
+
+
+class Full(io.StringIO):
+    """A standard output with no room, which fails again whenever it is written to."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda: output.write_json({"a": 1}),
+        lambda: output.show_text("a"),
+        lambda: output.show_record({"a": 1}),
+        lambda: output.show_rows(pl.DataFrame({"a": [1]})),
+    ],
+    ids=["json", "text", "record", "rows"],
+)
+def test_a_standard_output_without_room_is_no_fault_of_ours(
+    monkeypatch: pytest.MonkeyPatch, show: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(
+        ModelError, match=r"^standard output: not written \(No space left on device\)\. Make room"
+    ):
+        show()
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("words", [["datasets", "list"], ["datasets", "list", "--json"]])
+def test_a_full_disk_behind_standard_output_is_said_once(words: list[str]) -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "longspan", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "standard output: not written (No space left on device). Make room or give a place that can be "
+        "written\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["p.xlsx", "p", "p.csv.gz"])

@@ -116,6 +116,8 @@ def test_predictions_are_written_to_a_file(
     assert f"2 rows written to {out}" in said.err
     readers = {".csv": pl.read_csv, ".parquet": pl.read_parquet, ".jsonl": pl.read_ndjson}
     assert readers[suffix](out)["level"].to_list() == [5.0, 5.0]
+    assert run(["predict", "m", "d.csv", "--steps", "1", "--out", str(out), "--force"]) == 0
+    assert f"1 row written to {out}" in capsys.readouterr().err
     assert listing(model.parent) == ["d.csv", "m", out.name]
 
 

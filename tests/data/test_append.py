@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 from longspan.core.errors import DataError
 from longspan.data.append import append_panel
+from longspan.data.frequency import DAY
 from longspan.data.inference import Roles, read_panel
 from longspan.data.panel import Panel
 from longspan.data.schema import PanelSchema
 from longspan.data.synthetic import seasonal_panel
+from longspan.data.tables import read_table
+from longspan.data.time import read_times
 
 ROLES = Roles(target="value", series=("id",), time="time", known=("k",), past=("p",), static=("s",))
 
@@ -140,6 +143,42 @@ def test_parts_that_do_not_meet_are_refused_with_both_times(shift: int) -> None:
         match=rf"column 'time': expected series 'series_1' to go on at 2020-01-21, .* got {got}\. Give",
     ):
         append_panel(read_panel(first, schema=schema), read_panel(moved, schema=schema))
+
+
+def hours(kind: str, rows: int = 24 * 12) -> pl.DataFrame:
+    """Hourly rows with a zone, from a midnight in Berlin on, over the end of summer time."""
+    end = dt.datetime(2024, 12, 1)
+    times = pl.datetime_range(dt.datetime(2024, 10, 20), end, "1h", time_zone="Europe/Berlin", eager=True)
+    times = times.head(rows)
+    if kind == "offsets":
+        times = times.dt.to_string("%Y-%m-%dT%H:%M:%S%:z")
+    return pl.DataFrame({"t": times, "value": np.arange(float(rows))})
+
+
+@pytest.mark.parametrize("kind", ["zone", "offsets"])
+@pytest.mark.parametrize("day", [3, 10])
+def test_hours_go_on_with_a_row_that_is_a_local_midnight(kind: str, day: int) -> None:
+    frame = hours(kind)
+    schema = schema_of(frame, Roles(target="value", time="t"))
+    at = 24 * day + (day > 7)  # an hour more on the day that summer time ends
+    alone = read_times(read_table(frame[at : at + 1]), "t")
+    assert alone.stamps[0] % DAY == 0  # for want of other rows
+    first, next_ = (read_panel(part, schema=schema) for part in (frame[:at], frame[at : at + 1]))
+    assert (next_.schema.zone, next_.schema.local_dates) == (schema.zone, False)
+    joined, test = append_panel(first, next_)
+    same(joined, read_panel(frame[: at + 1], schema=schema))
+    assert test.tolist() == [1]
+
+
+def test_days_go_on_as_local_dates_or_as_dates_of_any_zone() -> None:
+    zone = "Europe/Berlin"
+    times = pl.datetime_range(dt.datetime(2024, 10, 1), dt.datetime(2024, 11, 9), "1d", eager=True)
+    naive = pl.DataFrame({"t": times, "value": np.arange(40.0)})
+    zoned, utc = (naive.with_columns(pl.col("t").dt.replace_time_zone(each)) for each in (zone, "UTC"))
+    for frame in (naive, zoned, utc):
+        schema = schema_of(frame, Roles(target="value", time="t"))
+        joined, _ = append_panel(read_panel(frame[:30], schema=schema), read_panel(zoned[30:], schema=schema))
+        same(joined, read_panel(frame, schema=schema))
 
 
 def test_numbered_steps_must_meet_too() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from longspan.core.errors import DataError, InputError
+from longspan.core.wording import entered_by
 from longspan.data.covariates import require_horizon
 from longspan.data.inference import Roles, read_panel
 from longspan.data.panel import require_length
@@ -36,7 +37,7 @@ def test_text_where_a_number_belongs_names_row_column_and_remedy(tmp_path: Path)
     with pytest.raises(DataError) as caught:
         read_panel(path, Roles(target="units"))
     assert str(caught.value) == (
-        "sales.csv row 13, column 'units': expected a number, got 'n/a'. Pass --missing 'n/a' to treat it as "
+        "sales.csv row 13, column 'units': expected a number, got 'n/a'. Pass missing='n/a' to treat it as "
         "missing."
     )
     assert (caught.value.source, caught.value.row, caught.value.column) == ("sales.csv", 13, "units")
@@ -48,10 +49,12 @@ def test_text_where_a_number_belongs_names_row_column_and_remedy(tmp_path: Path)
 @pytest.mark.parametrize(
     ("cell", "remedy"),
     [
-        ('"1,234.5"', "thousands separator: pass --thousands ','"),
-        ('"1,5"', "decimal comma: pass --decimal ','"),
-        ("1 234", "thousands separator: pass --thousands ' '"),
-        ("12abc", "Pass --missing '12abc'"),
+        ('"1,234.5"', "thousands separator: pass thousands=',' (or decimal=',' if"),
+        ('"1,5"', "decimal comma: pass decimal=','"),
+        ('"1234,5"', "decimal comma: pass decimal=','"),
+        ('"1.234,5"', "decimal comma: pass decimal=','"),
+        ("1 234", "thousands separator: pass thousands=' '"),
+        ("12abc", "Pass missing='12abc'"),
     ],
 )
 def test_the_remedy_follows_from_the_text(tmp_path: Path, cell: str, remedy: str) -> None:
@@ -80,7 +83,19 @@ def test_a_thousands_sign_in_the_wrong_place_is_refused(tmp_path: Path) -> None:
 def test_an_infinity_is_refused(tmp_path: Path, cell: str) -> None:
     text = refusal(tmp_path, DAYS + f"2020-01-05,{cell}\n")
     assert "sales.csv row 6, column 'y': expected a finite number" in text
-    assert "--missing" in text
+    assert f"Correct the value, or pass missing='{float(cell)}' to treat it as missing." in text
+
+
+@pytest.mark.parametrize("value", [1.1e38, -5e156, 5e301])
+def test_a_number_whose_size_no_network_could_know_is_refused(tmp_path: Path, value: float) -> None:
+    text = refusal(tmp_path, DAYS + f"2020-01-05,{value}\n")
+    assert "sales.csv row 6, column 'y': expected a number between -1e+38 and 1e+38, got" in text
+    assert f"give the column in larger units, or pass missing='{value}'" in text
+    panel = read_panel(tmp_path / "sales.csv", reading={"missing": [str(value)]})
+    assert np.isnan(panel.target).tolist() == [False] * 4 + [True]
+    assert read_panel({"y": [1.0, 1e38, -1e38]}).target.tolist() == [1.0, 1e38, -1e38]
+    with pytest.raises(DataError, match="dict of columns row 1, column 'y': expected a number between"):
+        read_panel({"y": [1.0, value]})
 
 
 def test_a_blank_is_missing_and_counted_never_filled(tmp_path: Path) -> None:
@@ -122,7 +137,7 @@ def test_a_wrong_encoding_names_the_byte_and_the_likely_encoding(
     text = refusal(tmp_path, content, roles=Roles(target="y", series=("shop",)))
     assert "expected utf-8 text, got byte 0x" in text
     assert "at offset" in text
-    assert f"pass --encoding {guess}." in text
+    assert f"pass encoding={guess!r}." in text
     roles = Roles(target="y", series=("shop",))
     panel = read_panel(tmp_path / "sales.csv", roles, reading={"encoding": encoding})
     assert panel.ids == (word,)
@@ -146,7 +161,7 @@ def test_a_header_that_is_not_utf8_names_the_byte_and_the_likely_encoding(
     text = refusal(tmp_path, content, roles=Roles(target="y"))
     assert text == (
         f"sales.csv row {row}: expected utf-8 text, got byte 0xe9 at offset {content.index(0xE9)}. It looks "
-        "like latin-1: pass --encoding latin-1."
+        "like latin-1: pass encoding='latin-1'."
     )
 
 
@@ -190,7 +205,7 @@ def test_a_quote_that_is_never_closed_is_refused(tmp_path: Path) -> None:
 def test_a_file_without_header_is_not_taken_for_one_with(tmp_path: Path) -> None:
     text = refusal(tmp_path, "1,2\n3,4\n5,6\n")
     assert "row 1: expected column names in the first line, got only numbers (1, 2 …)" in text
-    assert "Pass --no-header" in text
+    assert "Pass header=False if the file has no header." in text
 
 
 @pytest.mark.parametrize("line", ['{"y": 1', "[1, 2]", "nonsense"])
@@ -214,24 +229,24 @@ def test_duplicates_are_refused_with_both_rows_or_merged_and_counted(tmp_path: P
     message = refusal(tmp_path, text)
     assert "sales.csv row 4, column 'ds': expected one row a time" in message
     assert "got 2020-01-02 in row 3 and again here" in message
-    assert "--duplicates mean, first or last" in message
+    assert "pass duplicates='mean', 'first' or 'last'" in message
     for how, value in (("first", 2.0), ("last", 5.0), ("mean", 3.5)):
         panel = read_panel(tmp_path / "sales.csv", duplicates=how)
         assert panel.target.tolist() == [1.0, value, 3.0, 3.0]
-        assert any("1 rows repeat the series and time of another" in note for note in panel.notes)
+        assert any("1 row with the series and time of another: " in note for note in panel.notes)
 
 
 def test_duplicates_of_several_series_hint_at_the_series_column(tmp_path: Path) -> None:
     text = "shop,ds,y\na,2020-01-01,1\nb,2020-01-01,2\na,2020-01-02,1\nb,2020-01-02,2\n"
     message = refusal(tmp_path, text, roles=Roles(target="y"))
-    assert "name their column with --series" in message
+    assert "name their column with series=." in message
     assert len(read_panel(tmp_path / "sales.csv", Roles(target="y", series=("shop",)))) == 2
 
 
 def test_rows_out_of_order_are_sorted_and_counted(tmp_path: Path) -> None:
     panel = read_panel(write(tmp_path, "ds,y\n2020-01-03,3\n2020-01-01,1\n2020-01-02,2\n"))
     assert panel.target.tolist() == [1.0, 2.0, 3.0]
-    assert panel.notes == ("1 rows lay before an earlier row of their series: sorted by time",)
+    assert panel.notes == ("1 row lay before an earlier one of the series: sorted by time",)
 
 
 def test_gaps_become_masked_rows_and_are_counted(tmp_path: Path) -> None:
@@ -256,8 +271,7 @@ def test_an_ambiguous_order_of_day_and_month_is_refused_or_stated(tmp_path: Path
     lines = "".join(f"0{day}-01-00,{day}\n" for day in range(1, 8))
     text = refusal(tmp_path, "ds,y\n" + lines)
     assert "sales.csv row 2, column 'ds': expected an order of day and month that the column proves" in text
-    assert "--day-first" in text
-    assert "--no-day-first" in text
+    assert "%d-%m-%y (day_first=True) or %m-%d-%y (day_first=False) in every row" in text
     days = read_panel(tmp_path / "sales.csv", day_first=True)
     months = read_panel(tmp_path / "sales.csv", day_first=False)
     assert (str(days.frequency), str(months.frequency)) == ("daily", "monthly")
@@ -275,7 +289,7 @@ def test_irregular_stamps_name_two_rows(tmp_path: Path) -> None:
     text = refusal(tmp_path, "ds,y\n" + "".join(f"2020-01-01 {stamp},1\n" for stamp in stamps))
     assert "expected time stamps at regular steps (most are 10 minutes apart)" in text
     assert "got 2020-01-01 00:20:00 in row 4 and 2020-01-01 00:30:07 in row 5" in text
-    assert "--frequency row" in text
+    assert "frequency='row'" in text
     assert len(read_panel(tmp_path / "sales.csv", frequency="row").target) == 6
 
 
@@ -284,6 +298,7 @@ def test_a_stamp_off_the_stated_grid_names_two_rows(tmp_path: Path) -> None:
         tmp_path, "ds,y\n2020-01-01 00:00,1\n2020-01-01 01:00,2\n2020-01-01 02:30,3\n", frequency="h"
     )
     assert "row 4, column 'ds': expected time stamps on a grid (hourly) from 2020-01-01 in row 2" in text
+    assert "or fit with another frequency: frequency='row' takes" in text
 
 
 def test_one_stamp_far_away_does_not_make_a_huge_grid(tmp_path: Path) -> None:
@@ -292,7 +307,7 @@ def test_one_stamp_far_away_does_not_make_a_huge_grid(tmp_path: Path) -> None:
 
 
 def test_a_single_stamp_asks_for_the_frequency(tmp_path: Path) -> None:
-    assert "Pass --frequency" in refusal(tmp_path, "ds,y\n2020-01-01,1\n")
+    assert "Pass it, for instance frequency='D'" in refusal(tmp_path, "ds,y\n2020-01-01,1\n")
 
 
 def test_a_frequency_without_time_column_is_refused(tmp_path: Path) -> None:
@@ -358,7 +373,20 @@ def test_known_covariates_that_do_not_reach_over_the_horizon(tmp_path: Path) -> 
 
 def test_a_target_that_is_not_certain_is_asked_for(tmp_path: Path) -> None:
     text = refusal(tmp_path, "ds,a,b\n2020-01-01,1,2\n")
-    assert "expected to be told which column to forecast, got 'a', 'b'. Name it with --target" in text
+    assert "expected to be told which column to forecast, got 'a', 'b'. Name it with target=, or" in text
+    with entered_by("shell"):
+        text = refusal(tmp_path, "ds,a,b\n2020-01-01,1,2\n")
+    assert "Name it with --target, or pass --layout 'wide' if each row is a whole series." in text
+
+
+def test_the_only_column_left_is_the_target_and_its_fault_is_told(tmp_path: Path) -> None:
+    text = refusal(tmp_path, "Datum;Umsatz €\n01.01.2022;50,25\n31.01.2022;57,55\n")
+    assert text == (
+        "sales.csv row 2, column 'Umsatz €': expected a number, got '50,25'. This looks like a decimal "
+        "comma: pass decimal=','."
+    )
+    text = refusal(tmp_path, "date,y\n2022-01-01,50\n2022-01-02,NA\n")
+    assert "row 3, column 'y': expected a number, got 'NA'. Pass missing='NA'" in text
 
 
 def test_two_time_columns_are_asked_about(tmp_path: Path) -> None:

@@ -150,6 +150,19 @@ def test_a_day_that_begins_at_one_has_its_place() -> None:
     ]
 
 
+def test_a_day_with_two_midnights_begins_at_the_first() -> None:
+    """In Havana the clock went back from one to midnight on 3 November 2019."""
+    zone = "America/Havana"
+    panel = panel_of(zoned(dt.datetime(2019, 10, 4), "1d", zone), target="y", time="time")
+    assert panel.schema.local_dates
+    found = made(panel)["time"]
+    assert found.to_list() == [dt.datetime(2019, 11, day, tzinfo=ZoneInfo(zone)) for day in (3, 4)]
+    assert [each.timestamp() for each in found] == [
+        dt.datetime(2019, 11, 3, 4, tzinfo=dt.UTC).timestamp(),
+        dt.datetime(2019, 11, 4, 5, tzinfo=dt.UTC).timestamp(),
+    ]
+
+
 @pytest.mark.parametrize(("mark", "hour"), [("Z", 5), ("+02:00", 3), ("-0330", 9), (" UTC", 5)])
 def test_texts_with_a_zone_come_back_in_utc(mark: str, hour: int) -> None:
     texts = [f"2020-01-{day:02d} 05:30:00{mark}" for day in range(1, 31)]

@@ -17,13 +17,7 @@ from longspan.data.covariates import fit_covariates
 from longspan.data.inference import Roles, read_panel
 from longspan.data.panel import Panel
 from longspan.data.synthetic import seasonal_panel
-from longspan.data.windows import (
-    Windows,
-    forecast_windows,
-    permute,
-    training_windows,
-    validation_windows,
-)
+from longspan.data.windows import Windows, permute, training_windows, validation_windows
 
 
 def make_panel(lengths: list[int], seed: int, holes: float = 0.2) -> Panel:
@@ -135,7 +129,7 @@ def test_parts_do_not_overlap_and_the_forecast_begins_after_the_last_value() -> 
     assert (cuts.min(), cuts.max()) == (3, 75)
     _, cuts = valid.pairs(np.arange(len(valid)))
     assert (cuts.min(), cuts.max()) == (80, 95)
-    last = forecast_windows(panel, 10, 5)
+    last = Windows(panel, 10, 5, panel.observed, panel.observed, min_future=0)
     series, cuts = last.pairs(np.arange(3))
     assert (series.tolist(), cuts.tolist()) == ([0, 1, 2], [100, 100, 100])
     batch = last.gather(series, cuts)

@@ -73,7 +73,7 @@ def test_the_drawn_series_and_time_are_chosen(model: Model) -> None:
         ({"ahead": 8}, r"ahead: expected a step from 1 to 7, got 8"),
         ({"threshold": 2.0}, r"threshold= expected less than 1, got 2\.0"),
         ({"treshold": 0.1}, r"inspect a forecast model has no option treshold="),
-        ({"against": ("lstn",)}, r"expected encoder to be one of rnn, gru, lstm.*'lstn'"),
+        ({"against": ("lstn",)}, r"^against= expected one of rnn, gru, lstm.*'lstn'\. Did you mean 'lstm'\?"),
     ],
 )
 def test_wrong_options_are_named(model: Model, options: dict[str, Any], message: str) -> None:

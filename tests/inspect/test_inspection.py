@@ -79,6 +79,14 @@ def test_files_are_written_in_three_forms_and_never_over_another(found: Inspecti
         found.write(tmp_path / "page.pdf")
 
 
+def test_an_encoder_that_there_is_not_is_refused_before_any_work(subject_of) -> None:
+    said: list[str] = []
+    with pytest.raises(InputError, match=r"^against= expected one of rnn, gru, lstm, .*, got 'foo'"):
+        inspect_subject(subject_of(), InspectSettings(against=("rnn", "foo")), say=said.append)
+    assert said == []
+    assert "rules of gates and gradients" in str(InspectSettings.model_fields["threshold"].description)
+
+
 def test_what_cannot_be_looked_into_is_said(subject_of) -> None:
     with pytest.raises(InputError, match=r"at least 2 examples to compare, got 1"):
         inspect_subject(subject_of(count=1))

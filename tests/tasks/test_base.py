@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
+import polars as pl
 import pydantic
 import pytest
 from hypothesis import given
@@ -48,7 +49,7 @@ def test_defaults_stand_where_nothing_is_given() -> None:
     )
 
 
-@pytest.mark.parametrize("value", [["a", "b"], ("a", "b")])
+@pytest.mark.parametrize("value", [["a", "b"], ("a", "b"), np.array(["a", "b"]), iter("ab")])
 def test_lists_and_tuples_are_the_same(value: Any) -> None:
     assert read(known=value).known == ("a", "b")
 
@@ -67,6 +68,48 @@ def test_numpy_integers_are_integers(value: Any) -> None:
     horizon = read(horizon=value).horizon
     assert horizon == 3
     assert type(horizon) is int
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_numpy_numbers_are_numbers(kind: Any) -> None:
+    found = read(rate=kind(0.5), levels=np.array([0.25, 0.5], dtype=kind))
+    assert (found.rate, found.levels) == (0.5, (0.25, 0.5))
+    assert {type(each) for each in (found.rate, *(found.levels or ()))} == {float}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (pl.DataFrame({"y": range(500)}), "DataFrame of shape (500, 1)"),
+        (np.zeros((3, 2)), "ndarray of shape (3, 2)"),
+        ("y" * 500, f"'{'y' * 37}...{'y' * 38}'"),
+        (list(range(10_000)), "[0, 1, 2, 3, 4, 5, ...]"),
+        (type("Tall", (), {"__repr__": lambda _: "a\nb"})(), "Tall"),
+    ],
+    ids=["frame", "array", "text", "list", "lines"],
+)
+def test_what_was_got_is_said_in_one_short_line(value: Any, shown: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(head=value)
+    assert str(caught.value) == f"head= expected 'quantile' or 'student', got {shown}"
+
+
+def test_a_check_across_options_spells_them_as_the_door_does() -> None:
+    class Pair(Options):
+        one: int | None = option(None, "one")
+        the_other: int | None = option(None, "the other")
+
+        @pydantic.model_validator(mode="after")
+        def _not_both(self) -> Self:
+            if self.one is not None and self.the_other is not None:
+                raise ValueError(f"{spell('one')} does not go with {spell('the_other')}")
+            return self
+
+    both = {"one": 1, "the_other": 2}
+    with pytest.raises(InputError, match=r"^one= does not go with the_other=$"):
+        Pair.read(both, verb="v")
+    with pytest.raises(InputError, match=r"^--one does not go with --the-other$"):
+        Pair.read(both, verb="v", door="shell")
 
 
 def test_whole_numbers_are_numbers() -> None:
@@ -91,6 +134,10 @@ def test_whole_numbers_are_numbers() -> None:
         ("head", "Quantile"),
         ("known", [1]),
         ("known", [["a"]]),
+        ("known", {"a", "b"}),
+        ("known", {"a": 1}),
+        ("known", b"a"),
+        ("levels", np.zeros((2, 2))),
         ("levels", []),
         ("levels", [0.1, math.nan]),
         ("target", ""),

@@ -17,8 +17,9 @@ from longspan.bench.catalogue import Row, Sizes, select
 from longspan.bench.clock import LEAST_PAIRS, interleaved, ratio
 from longspan.bench.peak import machine, measure
 from longspan.bench.settings import BenchSettings
+from longspan.core.checks import known_name
 from longspan.core.errors import InputError, LongspanError
-from longspan.kernels.dispatch import using
+from longspan.kernels.dispatch import BACKENDS, using
 
 __all__ = ["FORMAT", "MAKERS", "bench"]
 
@@ -95,7 +96,9 @@ def _threads(wanted: int | None) -> Iterator[int]:
 
 
 def _backend(name: str | None) -> contextlib.AbstractContextManager[None]:
-    return contextlib.nullcontext() if name is None else using(name)
+    if name is None:
+        return contextlib.nullcontext()
+    return using(known_name(name, "backend", tuple(each.name for each in BACKENDS)))
 
 
 def _measured(row: Row, seconds: float, pairs: int, *, named: bool) -> dict[str, Any]:

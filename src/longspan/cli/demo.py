@@ -60,7 +60,7 @@ def run(out: Path, say: Callable[[str], None], *, progress: bool) -> dict[str, A
     write_file(out / "report.html", page.encode())
     picture(out / "forecast.png")
     say("")
-    say(f"On two years that it has not seen, {scores['verdict']}.")
+    say(f"Two years that it has not seen: {scores['verdict']}")
     say(f"The report:  {out / 'report.html'}")
     say(f"The model:   {out / 'model'}")
     return {"report": str(out / "report.html"), "model": str(out / "model"), "scores": scores}
@@ -101,7 +101,7 @@ def _draw(model: Model, data: polars.DataFrame, scores: dict[str, Any]) -> tuple
         Section(
             "Against simple baselines",
             [
-                Paragraph(f"On these two years {scores['verdict']}."),
+                Paragraph(scores["verdict"]),
                 score_table(scores, "Scores on two years that no method has seen; lower is better."),
             ],
         ),

@@ -16,6 +16,7 @@ from typing import Any
 
 from longspan.cli.output import ReaderGone, write_json
 from longspan.core.errors import DataError, InputError, Interrupted, LongspanError
+from longspan.core.wording import entered_by
 
 __all__ = ["main", "run"]
 
@@ -28,7 +29,7 @@ def main() -> None:
 def run(words: Sequence[str]) -> int:
     """Carry out one command line, without the program's name, and give its exit code."""
     try:
-        with _notes_on_stderr(quiet="--quiet" in words):
+        with entered_by("shell"), _notes_on_stderr(quiet="--quiet" in words):
             code = _invoke(list(words))
         sys.stdout.flush()
     except (BrokenPipeError, ReaderGone):

@@ -116,9 +116,11 @@ def _shape(annotation: Any, where: str) -> tuple[type, bool, tuple[str, ...]]:
         return str, False, tuple(parts)
     if annotation in (int, float, str, bool):
         return annotation, False, ()
+    if annotation is Any:  # data: a path
+        return str, False, ()
     raise InputError(
         f"{where}: an option is int, float, str, bool, Literal of texts, tuple[X, ...] of one of these, or "
-        f"any of them | None; got {annotation}"
+        f"any of them | None, or Any for data; got {annotation}"
     )
 
 

@@ -5,16 +5,19 @@ Standard output carries the answer alone; notes, progress and messages go to sta
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
+import os
+import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longspan.core.errors import InputError
+from longspan.core.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     import polars
@@ -35,6 +38,7 @@ __all__ = [
 _SUFFIXES = (".csv", ".parquet", ".jsonl")
 _PIECE = 2**14  # characters
 _SHOWN_ROWS = 40  # of a table in a terminal
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tabs and line feeds
 
 
 class ReaderGone(Exception):  # noqa: N818 - nothing is wrong
@@ -62,6 +66,21 @@ def _write(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError as error:
         raise ReaderGone from error
+    except OSError as error:
+        _close_standard_output()
+        raise _not_written("standard output", error) from error
+
+
+def _close_standard_output() -> None:
+    """What is left in Python's buffer must not fail a second time, when the process ends."""
+    with contextlib.suppress(OSError):  # it has no file below it where it is captured
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _not_written(where: str, error: OSError) -> ModelError:
+    return ModelError(
+        f"{where}: not written ({error.strerror or error}). Make room or give a place that can be written"
+    )
 
 
 def check_new_file(path: Path, *, force: bool, suffixes: tuple[str, ...] = _SUFFIXES) -> None:
@@ -83,7 +102,11 @@ def check_new_file(path: Path, *, force: bool, suffixes: tuple[str, ...] = _SUFF
 
 
 def write_rows(frame: polars.DataFrame, path: Path) -> None:
-    """A table to a file in the format of its ending, whole or not at all."""
+    """A table to a file in the format of its ending, whole or not at all.
+
+    Raises:
+        ModelError: the disk is full or not writable; what was there is as it was.
+    """
     from longspan.store.atomic import write_file
 
     buffer = io.BytesIO()
@@ -94,7 +117,10 @@ def write_rows(frame: polars.DataFrame, path: Path) -> None:
             frame.write_ndjson(buffer)
         case _:
             frame.write_parquet(buffer)
-    write_file(path, buffer.getvalue())
+    try:
+        write_file(path, buffer.getvalue())
+    except OSError as error:
+        raise _not_written(str(path), error) from error
 
 
 def csv_text(frame: polars.DataFrame) -> str:
@@ -122,34 +148,40 @@ def show_rows(frame: polars.DataFrame) -> None:
         _write(csv_text(frame))
         return
     head = frame.head(_SHOWN_ROWS)
-    console = _console()
-    console.print(_table(head.columns, head.rows()))
+    with _shown() as console:
+        console.print(_table(head.columns, head.rows()))
     if frame.height > head.height:
         say(f"… and {frame.height - head.height:,} more rows. Pass --out FILE.csv to keep them all.")
 
 
 def show_record(record: Mapping[str, Any]) -> None:
     """A record for people: sections, lines ``name  value``, lists of records as tables."""
-    console = _console()
-    _show_section(console, record, "")
+    with _shown() as console:
+        _show_section(console, record, "")
 
 
-def _console() -> Console:
+@contextlib.contextmanager
+def _shown() -> Iterator[Console]:
+    """What the block prints to the console goes to standard output at its end."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 1000  # a pipe has no width: nothing is folded or cut
-    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=width)
+    terminal, text = sys.stdout.isatty(), io.StringIO()
+    width = None if terminal else 1000  # a pipe has no width: nothing is folded or cut
+    force = terminal or None
+    yield Console(file=text, force_terminal=force, highlight=False, markup=False, emoji=False, width=width)
+    _write(text.getvalue())
 
 
 def _show_section(console: Console, record: Mapping[str, Any], title: str) -> None:
     lines = {key: each for key, each in record.items() if not _nested(each)}
     if title and lines:
         console.print(f"\n{title}", style="bold")
-    width = max((len(str(key)) for key in lines), default=0)
+    names = {key: _harmless(key) for key in record}
+    width = max((len(names[key]) for key in lines), default=0)
     for key, each in lines.items():
-        console.print(f"{'  ' if title else ''}{key!s:<{width}}  {_text(each)}", soft_wrap=True)
+        console.print(f"{'  ' if title else ''}{names[key]:<{width}}  {_text(each)}", soft_wrap=True)
     for key, each in record.items():
-        heading = f"{title} · {key}" if title else str(key)
+        heading = f"{title} · {names[key]}" if title else names[key]
         if isinstance(each, Mapping) and each:
             _show_section(console, each, heading)
         elif _nested(each):
@@ -174,7 +206,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for position, name in enumerate(columns):
         numbers = all(isinstance(row[position], int | float | None) for row in rows)
-        table.add_column(name, justify="right" if numbers else "left", overflow="fold")
+        table.add_column(_harmless(name), justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_text(each) for each in row))
     return table
@@ -193,4 +225,9 @@ def _text(value: Any) -> str:
         return ", ".join(_text(each) for each in value) or "–"
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
-    return str(value)
+    return _harmless(value)
+
+
+def _harmless(value: Any) -> str:
+    """As text, control characters spelt out: a model of unknown origin must not steer the terminal."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(value))

@@ -11,6 +11,7 @@ from longspan.bench.settings import BenchSettings
 from longspan.cli import output
 from longspan.cli.generate import OptionSpec, given_values, option_specs
 from longspan.core.errors import InputError, Interrupted
+from longspan.core.wording import counted
 from longspan.tasks.base import NO_OPTIONS, TASKS, Options, Task
 from longspan.tasks.settings import FitSettings
 
@@ -111,7 +112,7 @@ def predict(given: dict[str, Any]) -> None:
     elif out is None:
         output.show_rows(frame)
     else:
-        output.say(f"{frame.height:,} rows written to {out}")
+        output.say(f"{counted(frame.height, 'row')} written to {out}")
 
 
 def evaluate(given: dict[str, Any]) -> None:

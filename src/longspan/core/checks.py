@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 from longspan.core.errors import InputError
+from longspan.core.wording import nearest, spell
 
-__all__ = ["boolean", "choice", "finite", "known_options", "probability", "whole"]
+__all__ = ["boolean", "choice", "finite", "known_name", "known_options", "probability", "whole"]
 
 
 def whole(value: object, name: str, where: str, *, minimum: int = 0) -> int:
@@ -51,6 +52,15 @@ def choice(value: object, name: str, where: str, choices: Sequence[str]) -> str:
     """``value`` if it is one of ``choices``."""
     if not isinstance(value, str) or value not in choices:
         raise InputError(f"{where}: expected {name} to be one of {', '.join(choices)}, got {value!r}")
+    return value
+
+
+def known_name(value: str, option: str, names: Sequence[str]) -> str:
+    """``value`` if it is one of ``names``; the refusal spells the option as the user's door does and suggests
+    the nearest name."""
+    if value not in names:
+        hint = nearest(value, names)
+        raise InputError(f"{spell(option)} expected one of {', '.join(names)}, got {value!r}.{hint}")
     return value
 
 

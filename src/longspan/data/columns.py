@@ -11,10 +11,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from longspan.core.errors import DataError
+from longspan.core.wording import passing
 from longspan.data.faults import missing_column
 from longspan.data.tables import Table
 
-__all__ = ["is_number_like", "numbers", "require_columns", "texts"]
+__all__ = ["LARGEST", "is_number_like", "numbers", "require_columns", "texts"]
+
+LARGEST = 1e38
+"""Networks know the size of a window as a float32, the largest of which is 3.4e38."""
 
 
 def require_columns(names: Sequence[str], table: Table) -> None:
@@ -28,7 +32,7 @@ def numbers(table: Table, name: str) -> NDArray[np.float64]:
     """A column as float64 (R,), NaN where missing.
 
     Raises:
-        DataError: a text that is no number, or an infinity, with its row.
+        DataError: a text that is no number, an infinity, or a number beyond `LARGEST`, with its row.
     """
     column = table.frame[name]
     dtype = column.dtype
@@ -46,7 +50,7 @@ def numbers(table: Table, name: str) -> NDArray[np.float64]:
         number = _as_float(token)
         if number is not None and not math.isnan(number):
             values[values == number] = np.nan
-    _refuse_infinity(table, name, values)
+    _refuse_endless(table, name, values)
     return values
 
 
@@ -124,27 +128,34 @@ def _remedy(text: str, table: Table) -> str:
     bare = text.strip()
     if table.decimal == "." and re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", bare):
         return (
-            "This looks like a thousands separator: pass --thousands ',' (or --decimal ',' if it is a "
-            "decimal comma)."
+            f"This looks like a thousands separator: pass {passing('thousands', ',')} (or "
+            f"{passing('decimal', ',')} if it is a decimal comma)."
         )
-    if table.decimal == "." and re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})*,\d*", bare):
-        return "This looks like a decimal comma: pass --decimal ','."
+    if table.decimal == "." and re.fullmatch(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d*", bare):
+        return f"This looks like a decimal comma: pass {passing('decimal', ',')}."
     if table.decimal == "," and "." in bare:
-        return "With --decimal ',' a point is no decimal sign: pass --thousands '.' if it groups digits."
+        return (
+            f"With {passing('decimal', ',')} a point is no decimal sign: pass {passing('thousands', '.')} if "
+            f"it groups digits, or {passing('decimal', '.')}."
+        )
     if re.fullmatch(r"[+-]?\d{1,3}([ '\u00a0\u202f]\d{3})+", bare):
-        return f"This looks like a thousands separator: pass --thousands {bare.lstrip('+-0123456789')[0]!r}."
-    return f"Pass --missing {text!r} to treat it as missing."
+        sign = bare.lstrip("+-0123456789")[0]
+        return f"This looks like a thousands separator: pass {passing('thousands', sign)}."
+    return f"Pass {passing('missing', text)} to treat it as missing."
 
 
-def _refuse_infinity(table: Table, name: str, values: NDArray[np.float64]) -> None:
+def _refuse_endless(table: Table, name: str, values: NDArray[np.float64]) -> None:
     block = 1 << 20
     for first in range(0, len(values), block):
-        infinite = np.isinf(values[first : first + block])
-        if infinite.any():
-            index = first + int(infinite.argmax())
+        endless = np.abs(values[first : first + block]) > LARGEST
+        if endless.any():
+            index = first + int(endless.argmax())
+            number, infinite = str(values[index]), bool(np.isinf(values[index]))
+            expected = "a finite number" if infinite else f"a number between -{LARGEST:g} and {LARGEST:g}"
+            units = "" if infinite else "give the column in larger units, "
             raise DataError(
-                f"expected a finite number, got {values[index]}. Correct the value, or pass --missing "
-                f"'{values[index]}' to treat it as missing.",
+                f"expected {expected}, got {number}. Correct the value, {units}or pass "
+                f"{passing('missing', number)} to treat it as missing.",
                 source=table.source,
                 row=table.row(index),
                 column=name,

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
-from polars.exceptions import ComputeError
+from polars.exceptions import ColumnNotFoundError, ComputeError
 
 from longspan.core.errors import DataError, InputError
+from longspan.core.wording import passing
 from longspan.data.faults import refuse_duplicates, select_columns
 from longspan.data.filebytes import check_utf8, wrong_encoding
 
@@ -37,7 +38,7 @@ def read_delimited(
     """
     head = _head(content)
     if not head.strip():
-        raise DataError("expected rows, got an empty file. Check that it was written whole.", source=source)
+        raise _empty(source)
     _refuse_utf16(head, source)
     if separator is not None and len(separator.encode()) != 1:
         raise InputError(f"separator: expected one ASCII character, got {separator!r}")
@@ -53,14 +54,17 @@ def read_delimited(
         frame = pl.read_csv(
             content, columns=places, has_header=header, separator=mark, infer_schema=False, n_rows=rows
         )
-    except ComputeError as fault:
+    except (ComputeError, ColumnNotFoundError) as fault:
         raise _explain(content, mark, len(names), source, fault) from fault
     frame.columns = [names[place] for place in places]
     if frame.is_empty():
         raise DataError("expected rows, got a header only. Check that it was written whole.", source=source)
     if rows is None and frame[names[-1]].null_count():
         _refuse_short_lines(content, mark, len(names), source)
-    return _without_blank_end(frame.select(wanted))
+    kept = _without_blank_end(frame.select(wanted))
+    if kept.is_empty() and (rows is None or frame.height < rows):
+        raise DataError("expected rows, got blank ones only. Check that it was written whole.", source=source)
+    return kept
 
 
 def _head(content: bytes | Path) -> bytes:
@@ -80,11 +84,31 @@ def _refuse_utf16(head: bytes, source: str) -> None:
 
 def _check_first_record(head: bytes, mark: str, source: str) -> None:
     """Refuse names that are not UTF-8; a quoted name may go on over several lines."""
-    text = head.decode("utf-8", errors="surrogateescape")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
-    first = next((record for record in reader if record), None)
-    if first is not None and not all(map(_is_text, first)):
+    first = _first_record(head.decode("utf-8", errors="surrogateescape"), mark, source)
+    if not all(map(_is_text, first)):
         check_utf8(head, source)
+
+
+def _first_record(text: str, mark: str, source: str) -> list[str]:
+    """The fields of the first record that is not blank; lines end where the reader of the rows ends them."""
+    blank = 0
+    try:
+        for record in csv.reader(io.StringIO(text.removeprefix("\ufeff")), delimiter=mark):
+            if record:
+                return record
+            blank += 1
+    except csv.Error as fault:
+        raise DataError(
+            "expected column names, got text that cannot be split into fields. Look for a quote that is "
+            "opened and never closed, or for a carriage return without a line feed.",
+            source=source,
+            row=blank + 1,
+        ) from fault
+    raise _empty(source)
+
+
+def _empty(source: str) -> DataError:
+    return DataError("expected rows, got an empty file. Check that it was written whole.", source=source)
 
 
 def _is_text(name: str) -> bool:
@@ -99,7 +123,7 @@ def _is_text(name: str) -> bool:
 def _sniff(head: bytes) -> str:
     """The separator that occurs in the header and equally often in the first lines; a comma when none
     does."""
-    lines = [line for line in _lines(head) if line.strip()][:20]
+    lines = [line for line in _lines(head) if line.strip()][:20] or [""]
     counts = {mark: [_outside_quotes(line, mark) for line in lines] for mark in _SEPARATORS}
     even = [mark for mark in _SEPARATORS if counts[mark][0] and min(counts[mark]) == max(counts[mark])]
     some = [mark for mark in _SEPARATORS if counts[mark][0]]
@@ -118,8 +142,7 @@ def _outside_quotes(line: str, mark: str) -> int:
 
 def _names(head: bytes, mark: str, header: bool, source: str) -> list[str]:
     """Column names of the first record, or column_1, column_2 … for a file without header."""
-    text = head.decode("utf-8", errors="replace").removeprefix("\ufeff")
-    first = next(record for record in csv.reader(io.StringIO(text), delimiter=mark) if record)
+    first = _first_record(head.decode("utf-8", errors="replace"), mark, source)
     if not header:
         return [f"column_{place + 1}" for place in range(len(first))]
     names = [name.strip() or f"column_{place + 1}" for place, name in enumerate(first)]
@@ -127,7 +150,7 @@ def _names(head: bytes, mark: str, header: bool, source: str) -> list[str]:
     if len(names) > 1 and all(_is_number(name) for name in names):
         raise DataError(
             f"expected column names in the first line, got only numbers ({', '.join(names[:3])} …). Pass "
-            "--no-header (header=False) if the file has no header.",
+            f"{passing('header', value=False)} if the file has no header.",
             source=source,
             row=1,
         )
@@ -198,7 +221,7 @@ def _explain(content: bytes | Path, mark: str, width: int, source: str, fault: E
     row = data.count(b"\n", 0, max(data.rfind(b'"'), 0)) + 1
     return DataError(
         f"expected CSV, got text that cannot be split into fields ({str(fault).splitlines()[0]}). Look for "
-        "a quote that is opened and never closed.",
+        "a quote that is opened and never closed, or a blank line before the first row.",
         source=source,
         row=row,
     )

@@ -16,6 +16,7 @@ from typing import IO, cast
 import polars as pl
 
 from longspan.core.errors import DataError, InputError
+from longspan.core.wording import passing, spell
 
 __all__ = ["COMPRESSIONS", "check_utf8", "read_bytes", "to_utf8", "wrong_encoding"]
 
@@ -172,9 +173,9 @@ def wrong_encoding(content: bytes, offset: int, encoding: str, source: str) -> D
     """The refusal for a byte that is not of the encoding: its offset, its row, and what the file may be."""
     likely = likely_encoding(content, offset)
     what = (
-        f"It looks like {likely}: pass --encoding {likely}."
+        f"It looks like {likely}: pass {passing('encoding', likely)}."
         if likely
-        else "Pass --encoding with its real encoding."
+        else f"Pass its real encoding with {spell('encoding')}."
     )
     return DataError(
         f"expected {encoding} text, got byte 0x{content[offset]:02x} at offset {offset:,}. {what}",

@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from longspan.core.errors import DataError
+from longspan.core.wording import counted, passing
 from longspan.data.columns import texts
 from longspan.data.frequency import Frequency, Stamps, write_stamp
 from longspan.data.schema import Duplicates
@@ -104,7 +105,8 @@ def order_rows(
     if backwards := _descents(there, bounds):
         _sort_within(order, stamps, codes, bounds)
         np.take(stamps, order, out=there)
-        notes = (*notes, f"{backwards:,} rows lay before an earlier row of their series: sorted by time")
+        count = counted(backwards, "row")
+        notes = (*notes, f"{count} lay before an earlier one of the series: sorted by time")
     return Rows(ids, bounds, order, there, notes=notes)
 
 
@@ -232,7 +234,7 @@ def resolve_duplicates(rows: Rows, table: Table, time: str, how: Duplicates, hin
     keep[drop] = False
     bounds = np.concatenate([[0], np.cumsum(np.add.reduceat(keep, rows.bounds[:-1], dtype=np.int64))])
     kept = np.flatnonzero(keep)
-    note = f"{len(repeats):,} rows repeat the series and time of another: " + (
+    note = f"{counted(len(repeats), 'row')} with the series and time of another: " + (
         "averaged" if how == "mean" else f"the {how} is kept"
     )
     order = rows.order if rows.order is not None else np.arange(len(stamps))
@@ -247,7 +249,7 @@ def _duplicate(rows: Rows, table: Table, time: str, place: int, stamp: int, hint
     first, second = sorted(table.row(rows.table_row(position)) for position in (place, place + 1))
     return DataError(
         f"expected one row a time{of}, got {write_stamp(stamp)} in row {first:,} and again here. Delete one "
-        f"of them, or pass --duplicates mean, first or last.{hint}",
+        f"of them, or pass {passing('duplicates', 'mean')}, 'first' or 'last'.{hint}",
         source=table.source,
         row=second,
         column=time,
@@ -302,7 +304,7 @@ def lay_out(rows: Rows, frequency: Frequency, table: Table, time: str | None, *,
             raise _off_grid(rows, rows.stamps, frequency, table, time, first + int((~exact).argmax()))
         places[part] = steps
     lengths = places[rows.bounds[1:] - 1] + 1
-    _refuse_explosion(int(lengths.sum()), len(places), frequency, table, time)
+    _refuse_explosion(int(lengths.sum(dtype=np.float64)), len(places), frequency, table, time)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     gaps = int(offsets[-1]) - len(places)
     if not gaps:
@@ -325,8 +327,8 @@ def _off_grid(
     return DataError(
         f"expected time stamps on a grid ({frequency}) from "
         f"{write_stamp(int(stamps[before]), frequency)} in row {table.row(rows.table_row(before)):,}, "
-        f"got {write_stamp(int(stamps[place]), frequency)}. Correct the stamp, pass another "
-        "--frequency, or --frequency row to take the rows in order of time, one step each.",
+        f"got {write_stamp(int(stamps[place]), frequency)}. Correct the stamp, or fit with another "
+        f"frequency: {passing('frequency', 'row')} takes rows in order of time, one step each.",
         source=table.source,
         row=table.row(rows.table_row(place)),
         column=time,
@@ -336,8 +338,8 @@ def _off_grid(
 def _refuse_explosion(size: int, rows: int, frequency: Frequency, table: Table, time: str | None) -> None:
     if size > 50 * rows + 10_000:
         raise DataError(
-            f"expected a grid that the rows fill, got {size:,} steps ({frequency}) for {rows:,} rows. Pass "
-            "a longer --frequency, or correct the stamps that lie far from the others.",
+            f"expected a grid that the rows fill, got {size:,} steps ({frequency}) for {rows:,} rows. "
+            "Correct the stamps that lie far from the others, or fit with a longer frequency.",
             source=table.source,
             column=time,
         )

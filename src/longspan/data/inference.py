@@ -12,12 +12,14 @@ import numpy as np
 import polars as pl
 
 from longspan.core.errors import DataError, InputError
+from longspan.core.wording import passing, spell
 from longspan.data.calendar import calendar_names
 from longspan.data.columns import is_number_like, require_columns
 from longspan.data.encoding import infer_encoding
 from longspan.data.frequency import Frequency
 from longspan.data.grid import Rows, order_rows
-from longspan.data.panel import Panel, arrange, build_panel, in_zone_of
+from longspan.data.overlooked import find_overlooked, likely_times
+from longspan.data.panel import Panel, arrange, build_panel, written_like
 from longspan.data.schema import Duplicates, Layout, PanelSchema
 from longspan.data.seasons import infer_seasons
 from longspan.data.spacing import infer_frequency
@@ -131,7 +133,7 @@ def _find_time(table: Table, roles: Roles) -> str | None:
     if len(found) > 1:
         raise DataError(
             f"expected one column of time stamps, got {', '.join(map(repr, found))}. Name the right one "
-            "with --time.",
+            f"with {spell('time')}.",
             source=table.source,
         )
     return found[0] if found else None
@@ -141,12 +143,13 @@ def _find_target(table: Table, roles: Roles) -> str:
     taken = set(roles.columns)
     free = [name for name in table.frame.columns if name not in taken]
     found = [name for name in free if is_number_like(table, name)]
-    if len(found) == 1:
-        return found[0]
+    # What is wrong with the values of the only column left, their reader says with the row.
+    if len(found or free) == 1:
+        return (found or free)[0]
     choice = ", ".join(map(repr, (found or free)[:20])) or "no other column"
     raise DataError(
-        f"expected to be told which column to forecast, got {choice}. Name it with --target, or pass "
-        "--layout wide if each row is a whole series.",
+        f"expected to be told which column to forecast, got {choice}. Name it with {spell('target')}, "
+        f"or pass {passing('layout', 'wide')} if each row is a whole series.",
         source=table.source,
     )
 
@@ -188,7 +191,7 @@ def _infer(
     duplicates: Duplicates = "refuse",
 ) -> tuple[PanelSchema, Rows | None]:
     """The schema, and the order of the rows where it had to be found."""
-    known = infer_roles(table, roles or Roles())
+    known, note = _with_overlooked(table, infer_roles(table, roles or Roles()))
     stated = Frequency.parse(frequency) if isinstance(frequency, str) else frequency
     schema = PanelSchema(
         target=known.target or "value",
@@ -205,15 +208,17 @@ def _infer(
         duplicates=duplicates,
     )
     _refuse_useless(schema, stated, seasons)
-    rows = None
+    rows = None if note is None else arrange(table, schema, None)
     if schema.time is not None:
         form = time_format or (None if day_first is None else "day-first" if day_first else "month-first")
         times = read_times(table, schema.time, form)
         rows = arrange(table, schema, times)
-        found = stated or _frequency(table, schema.time, rows, times)
-        schema = in_zone_of(times, schema).model_copy(
+        found = stated or _frequency(table, schema.time, rows, times, believed=form == "step")
+        schema = written_like(times, schema).model_copy(
             update={"frequency": found, "time_format": times.format}
         )
+    if rows is not None and note is not None:
+        rows = replace(rows, notes=(note, *rows.notes))
     schema = schema.model_copy(update={"encodings": _encodings(table, schema)})
     return _with_cycles(table, schema, rows, seasons), rows
 
@@ -222,19 +227,20 @@ def _refuse_useless(schema: PanelSchema, frequency: Frequency | None, seasons: S
     if schema.time is None and frequency is not None and frequency.unit != "row":
         raise InputError(
             f"frequency: expected a time column to go with {frequency.code!r}, got a table without one. "
-            "Name it with --time, or pass --season with the steps of a season."
+            f"Name it with {spell('time')}, or pass {spell('season')} with the steps of a season."
         )
     for season in seasons or ():
         if season < 2:
             raise InputError(f"seasons: expected steps from 2, got {season}")
 
 
-def _frequency(table: Table, time: str, rows: Rows, times: Times) -> Frequency:
+def _frequency(table: Table, time: str, rows: Rows, times: Times, *, believed: bool) -> Frequency:
     stamps = times.stamps if rows.stamps is None else rows.stamps
     return infer_frequency(
         stamps,
         rows.bounds,
         steps=times.steps,
+        believed=believed,
         source=table.source,
         column=time,
         row=lambda position: table.row(rows.table_row(position)),
@@ -272,6 +278,21 @@ def _sample(table: Table, schema: PanelSchema, rows: Rows | None) -> Table:
     return table.take(np.sort(sorted_rows if there.order is None else there.order[sorted_rows]))
 
 
+def _with_overlooked(table: Table, roles: Roles) -> tuple[Roles, str | None]:
+    """The roles, with a time column that only all rows can prove, and a note on it."""
+    if roles.time is not None or roles.layout == "wide":
+        return roles, None
+    time, note = find_overlooked(table, roles.series, roles.columns)
+    return replace(roles, time=time), note
+
+
+def _needed(peek: Table, roles: Roles) -> tuple[str, ...]:
+    """The columns that have a role, and those that may turn out to be the time."""
+    if roles.time is not None:
+        return roles.columns
+    return (*roles.columns, *likely_times(peek, roles.series, roles.columns))
+
+
 def read_panel(
     source: Any,
     roles: Roles | None = None,
@@ -294,8 +315,9 @@ def read_panel(
         written = {"missing": schema.missing, "decimal": schema.decimal, "thousands": schema.thousands}
         columns = schema.columns if schema.layout == "long" else None
         return build_panel(read_table(source, columns=columns, **(written | reading)), schema)
-    found = infer_roles(peek_table(source, **reading), roles or Roles())
-    columns = found.columns if found.layout == "long" else None
+    peek = peek_table(source, **reading)
+    found = infer_roles(peek, roles or Roles())
+    columns = _needed(peek, found) if found.layout == "long" else None
     table = read_table(source, columns=columns, **reading)
     inferred, rows = _infer(table, found, **inference)
     return build_panel(table, inferred, rows)

@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longspan.core.errors import DataError
+from longspan.core.wording import passing, spell
 from longspan.data.columns import numbers, require_columns, texts
+from longspan.data.digits import FORMS
 from longspan.data.encoding import encode_long, encode_static
-from longspan.data.frequency import Frequency
+from longspan.data.frequency import DAY, MICROSECONDS, Frequency
 from longspan.data.grid import Rows, lay_out, natural_order, order_rows, resolve_duplicates
 from longspan.data.schema import PanelSchema
 from longspan.data.tables import Table
 from longspan.data.time import Times, read_times
 
-__all__ = ["Panel", "arrange", "build_panel", "in_zone_of", "require_length"]
+__all__ = ["Panel", "arrange", "build_panel", "require_length", "written_like"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +96,10 @@ def build_panel(table: Table, schema: PanelSchema, rows: Rows | None = None) -> 
         return _build_wide(table, schema)
     require_columns(schema.columns, table)
     if rows is None:
-        times = read_times(table, schema.time, schema.time_format) if schema.time else None
-        schema = schema if times is None else in_zone_of(times, schema)
+        times = None
+        if schema.time is not None:
+            times = read_times(table, schema.time, schema.time_format, local_dates=_local_dates(schema))
+            schema = written_like(times, schema)
         rows = arrange(table, schema, times)
     regular = schema.frequency.unit != "row" or schema.time_format == "step"
     grid = lay_out(rows, schema.frequency, table, schema.time, regular=regular)
@@ -105,6 +109,7 @@ def build_panel(table: Table, schema: PanelSchema, rows: Rows | None = None) -> 
     notes = (
         *rows.notes,
         *([f"{grid.gaps:,} steps without a row are masked"] if grid.gaps else []),
+        *(_closed(target, grid.offsets, grid.start, schema.frequency) if grid.gaps else []),
         *seen,
         *seen_static,
     )
@@ -112,9 +117,22 @@ def build_panel(table: Table, schema: PanelSchema, rows: Rows | None = None) -> 
     return replace(panel, keys=_keys(table, schema.series, rows)) if len(schema.series) > 1 else panel
 
 
-def in_zone_of(times: Times, schema: PanelSchema) -> PanelSchema:
-    """The schema with the zone of these stamps: newer data may be written in another one."""
-    return schema.model_copy(update={"zone": times.zone, "local_dates": times.local_dates})
+def _local_dates(schema: PanelSchema) -> bool | None:
+    """Whether newer stamps with a zone are dates there: a few rows may all be midnights by chance, where the
+    schema is one of hours. Days of no zone, or of UTC, may be continued by those of any."""
+    if schema.local_dates or schema.zone not in (None, "UTC"):
+        return schema.local_dates
+    step = schema.frequency.step
+    return None if step is None or step % DAY == 0 else False
+
+
+def written_like(times: Times, schema: PanelSchema) -> PanelSchema:
+    """The schema with the zone of these stamps, and with their form where either is one of whole numbers
+    (202003): newer data may be written in another way, and are answered in theirs."""
+    written = {"zone": times.zone, "local_dates": times.local_dates}
+    if times.format in FORMS or schema.time_format in FORMS:
+        written["time_format"] = times.format
+    return schema.model_copy(update=written)
 
 
 def _keys(table: Table, columns: tuple[str, ...], rows: Rows) -> tuple[tuple[str, ...], ...]:
@@ -129,8 +147,33 @@ def arrange(table: Table, schema: PanelSchema, times: Times | None) -> Rows:
     if times is None or schema.time is None:
         return order_rows(table, schema.series, None)
     rows = order_rows(table, schema.series, times.stamps, times.note)
-    hint = "" if schema.series else " If the table holds several series, name their column with --series."
+    several = f" If the table holds several series, name their column with {spell('series')}."
+    hint = "" if schema.series else several
     return resolve_duplicates(rows, table, schema.time, schema.duplicates, hint)
+
+
+def _closed(
+    target: NDArray[np.float64], offsets: NDArray[np.int64], start: NDArray[np.int64], frequency: Frequency
+) -> list[str]:
+    """A note where a tenth of the times of the week, or more, never held a value in two weeks at least: they
+    will be forecast all the same."""
+    step = frequency.step
+    if step is None or not MICROSECONDS["minute"] <= step < DAY or DAY % step:
+        return []
+    places = MICROSECONDS["week"] // step
+    if int(np.diff(offsets).max()) < 2 * places:
+        return []
+    known = np.flatnonzero(~np.isnan(target))
+    series = np.searchsorted(offsets, known, side="right") - 1
+    # The first of January 1970 was a Thursday: any day will do as the first of the week.
+    held = np.unique((start[series] // step + known - offsets[series]) % places)
+    closed = places - len(held)
+    if not len(held) or closed < places / 10:
+        return []
+    return [
+        f"{closed:,} of the {places:,} steps of a week never hold a value, as nights and weekends may, but "
+        f"are forecast: {passing('frequency', 'row')} takes the rows in order of time, one step each"
+    ]
 
 
 def _finish(
@@ -243,7 +286,7 @@ def _refuse_bad_ids(table: Table, name: str, ids: list[str | None]) -> None:
         if text in seen:
             raise DataError(
                 f"expected one row a series, got {text!r} in row {table.row(seen[text]):,} and again here. "
-                "Delete one of them, or pass --layout long.",
+                f"Delete one of them, or pass {passing('layout', 'long')}.",
                 source=table.source,
                 row=table.row(place),
                 column=name,

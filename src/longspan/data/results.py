@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from longspan.data.digits import FORMS
 from longspan.data.panel import Panel
 
 __all__ = ["forecast_table", "is_row_number", "series_columns"]
@@ -31,7 +32,8 @@ def forecast_table(
 ) -> pl.DataFrame:
     """One row a forecast value: series, time (or step), ``forecast`` (the median), ``mean``, ``q0.1`` …
 
-    Times are in the zone of the user's; where theirs had none, so have ours.
+    Times are in the zone of the user's; where theirs had none, so have ours. Calendar stamps that are whole
+    numbers (202003) come back as such.
     Where the user's column of series or time has one of these names, ours has an underscore behind it.
 
     Args:
@@ -66,10 +68,13 @@ def is_row_number(panel: Panel) -> bool:
 
 
 def _stamps(stamps: NDArray[np.int64], panel: Panel) -> pl.Series:
-    """Times in their zone; without one, dates where all lie at midnight on a grid of whole days, else date
-    times; step numbers as they are."""
+    """Times in their zone; without one, whole numbers where the user writes them so (202003), dates where all
+    lie at midnight on a grid of whole days, else date times; step numbers as they are."""
     if panel.frequency.unit == "row":
         return pl.Series(stamps)
+    form = FORMS.get(panel.schema.time_format or "")
+    if form is not None and form.fits(panel.frequency):
+        return pl.Series(form.encode(stamps))
     times = pl.Series(stamps).cast(pl.Datetime("us"))
     if panel.schema.zone is not None:
         return _zoned(times, panel.schema.zone, local=panel.schema.local_dates)

@@ -51,7 +51,7 @@ class PanelSchema(BaseModel):
         time: the column of time stamps, or None when the order of the rows is the order of time.
         time_format: how the stamps are written: a name of `longspan.data.time` or a strptime format.
         zone: the time zone of the stamps, None where they have none. Stamps of a panel are UTC then; with
-            ``local_dates``, where all are midnights there, its wall clock.
+            ``local_dates``, where all are at one time of the day there, its wall clock.
         frequency: the regular grid.
         seasons: season lengths in steps, the primary one first; empty when there is none.
         calendar: names of the calendar features (`longspan.data.calendar`).

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longspan.core.errors import DataError
+from longspan.core.wording import counted, passing
 from longspan.data.frequency import (
     DAY,
     MICROSECONDS,
@@ -50,7 +51,14 @@ def differences(stamps: Stamps, bounds: Stamps, fill: int = 0) -> Iterator[tuple
 
 
 def infer_frequency(
-    stamps: Stamps, bounds: Stamps, *, steps: bool, source: str, column: str, row: Callable[[int], int]
+    stamps: Stamps,
+    bounds: Stamps,
+    *,
+    steps: bool,
+    source: str,
+    column: str,
+    row: Callable[[int], int],
+    believed: bool = False,
 ) -> Frequency:
     """The frequency of sorted stamps without duplicates.
 
@@ -58,26 +66,30 @@ def infer_frequency(
         stamps: int64 (R,), increasing within each series. bounds: int64 (N + 1,) first row of each series.
         steps: the stamps are step numbers.
         source, column, row: for the message; ``row`` turns a sorted position into the user's row number.
+        believed: the user says that they are step numbers, so that their gaps are no sign of another meaning.
 
     Raises:
-        DataError: fewer than two stamps in every series, or irregular stamps (two of them named).
+        DataError: fewer than two stamps in every series, irregular stamps, or step numbers of which more than
+            half are missing (two of them named).
     """
     found = _measure(stamps, bounds)
     if found is None:
         raise DataError(
             "expected two time stamps of one series at least, to see how far apart they are, got one. Pass "
-            "--frequency (for instance D or h).",
+            f"it, for instance {passing('frequency', 'D')}.",
             source=source,
             column=column,
         )
+    filled = found.count * found.divisor / found.total
     if steps:
+        if filled < _FILLED and not believed:
+            raise _sparse(stamps, bounds, found, source, column, row)
         return Frequency(unit="row", multiple=found.divisor)
     if found.smallest >= 28 * DAY and (months := _months(stamps, bounds)):
         return months
     business = _business_days(stamps, bounds, found)
     if business is not None:
         return business
-    filled = found.count * found.divisor / found.total
     single = found.singles / found.count if found.smallest == found.divisor else 0.0
     if filled < _FILLED and not (single >= 0.5 and filled >= _SPARSE):
         raise _irregular(stamps, bounds, source, column, row)
@@ -159,8 +171,27 @@ def _irregular(
     return DataError(
         f"expected time stamps at regular steps (most are {write_span(common)} apart), got "
         f"{write_stamp(stamps[place])} in row {row(place):,} and {write_stamp(stamps[place + 1])} in row "
-        f"{row(place + 1):,}, {write_span(size)} apart. Round or resample the stamps, or pass --frequency "
-        "row to take the rows in order of time, one step each.",
+        f"{row(place + 1):,}, {write_span(size)} apart. Round or resample the stamps, or pass "
+        f"{passing('frequency', 'row')} to take the rows in order of time, one step each.",
+        source=source,
+        column=column,
+    )
+
+
+def _sparse(
+    stamps: Stamps, bounds: Stamps, found: _Steps, source: str, column: str, row: Callable[[int], int]
+) -> DataError:
+    """Names the largest gap in step numbers."""
+    place, size = max(
+        ((first + int(block.argmax()), int(block.max())) for first, block in differences(stamps, bounds)),
+        key=lambda pair: pair[1],
+    )
+    return DataError(
+        f"expected step numbers that fill half of their grid at least, got {found.count:,} steps for "
+        f"{found.total // found.divisor:,}, with {stamps[place]} in row {row(place):,} and "
+        f"{stamps[place + 1]} in row {row(place + 1):,}, {size:,} apart. If they are dates, say how they are "
+        f"written, for instance {passing('time_format', '%Y%m')}; if the steps between are missing, pass "
+        f"{passing('time_format', 'step')}.",
         source=source,
         column=column,
     )
@@ -175,5 +206,5 @@ def write_span(size: int) -> str:
     for name, unit in sorted(MICROSECONDS.items(), key=lambda pair: -pair[1]):
         if size % unit == 0 and name != "week":
             count = size // unit
-            return f"{count:,} {name}{'' if count == 1 else 's'}"
+            return counted(count, name)
     return f"{size} microseconds"

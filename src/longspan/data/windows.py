@@ -13,7 +13,7 @@ from longspan.core.seeds import derive
 from longspan.data.calendar import calendar_features, feature_count
 from longspan.data.panel import Panel
 
-__all__ = ["WindowBatch", "Windows", "forecast_windows", "training_windows", "validation_windows"]
+__all__ = ["WindowBatch", "Windows", "training_windows", "validation_windows"]
 
 Index = NDArray[np.int64]
 # The most numbers that a table of calendar features may hold (16 MB); larger ones are computed for each
@@ -263,8 +263,3 @@ def validation_windows(
     before."""
     first = panel.observed - np.asarray(holdout, dtype=np.int64)
     return Windows(panel, context, horizon, np.maximum(first, 1), panel.observed - horizon, stride)
-
-
-def forecast_windows(panel: Panel, context: int, horizon: int) -> Windows:
-    """One window a series, cut after its last known target (its future may be empty of targets)."""
-    return Windows(panel, context, horizon, panel.observed, panel.observed, min_past=0, min_future=0)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from longspan.core.checks import known_name
 from longspan.core.errors import InputError
 from longspan.core.seeds import derive
 from longspan.inspect.attribution import Attribution, attention_maps, integrated_gradients
@@ -23,6 +24,7 @@ from longspan.inspect.probe import Probe, Visit, recurrent_layer
 from longspan.inspect.settings import InspectSettings
 from longspan.inspect.words import disagreements, sentence
 from longspan.models.subject import Shown, StepMeaning, Subject, spread_rows
+from longspan.nn.encoders import encoder_names
 from longspan.store.atomic import write_file
 from longspan.store.strict_json import dump
 from longspan.store.tensors import encode
@@ -148,10 +150,12 @@ def inspect_subject(
         title: what the model is called. say: told of every part.
 
     Raises:
-        InputError: layers or units that there are not, fewer than 2 examples, or nothing known
+        InputError: layers, units or encoders that there are not, fewer than 2 examples, or nothing known
             of the training.
     """
     asked = InspectSettings() if settings is None else settings
+    for name in asked.against:
+        known_name(name, "against", encoder_names())
     if subject.count < 2:
         raise InputError(
             f"inspect: expected at least 2 examples to compare, got {subject.count}. Give more data"

@@ -13,7 +13,12 @@ class InspectSettings(Options):
     layers: tuple[int, ...] = option((), "layers that are drawn, from 1; the last one", group="Inspect")
     units: tuple[int, ...] = option((), "units that are drawn, from 1; all", group="Inspect")
     threshold: float = option(
-        0.05, "share of a written value below which it counts as forgotten", group="Inspect", gt=0, lt=1
+        0.05,
+        "share of a written value below which it counts as forgotten; also the share that the rules of gates "
+        "and gradients leave out",
+        group="Inspect",
+        gt=0,
+        lt=1,
     )
     examples: int | None = option(
         None,

@@ -7,16 +7,17 @@ torch and the readers, is imported when it is used. ``docs/howto/add-a-task.md``
 from __future__ import annotations
 
 import difflib
-import operator
-from collections.abc import Callable, Iterable, Mapping
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast, get_args, get_origin
 
 import pydantic
 
 from longspan.core.errors import InputError
+from longspan.core.wording import Door, entered_by, nearest, spell
 
 if TYPE_CHECKING:
     import polars
@@ -42,9 +43,9 @@ __all__ = [
     "spell",
 ]
 
-Door = Literal[
-    "shell", "python"
-]  # by which of the two a user came in: it decides how options are spelt in errors
+_SHOWN = 80  # characters of a value in a message
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _SHOWN
 
 
 def option(
@@ -86,9 +87,9 @@ class Options(pydantic.BaseModel):
     """Base of the options of a verb: frozen, strict, no unknown names.
 
     Fields are made by :func:`option` and have one of the types int, float, str, bool, ``Literal[...]`` of
-    texts, a tuple ``tuple[X, ...]`` of one of these, or any of them ``| None``. A list or a single value is
-    taken where a tuple is declared, and numpy integers where an int is; nothing else is converted, so
-    ``horizon="24"`` is an error.
+    texts, a tuple ``tuple[X, ...]`` of one of these, or any of them ``| None``; or Any, for whatever DATA may
+    be: a path on the shell. Any sequence or a single value is taken where a tuple is declared, and numpy's
+    numbers where a number is; nothing else is converted, so ``horizon="24"`` is an error.
     """
 
     model_config = pydantic.ConfigDict(
@@ -124,7 +125,8 @@ class Options(pydantic.BaseModel):
         if unknown:
             raise InputError(_unknown_text(unknown[0], list(cls.model_fields), verb, door))
         try:
-            return cls.model_validate(dict(values))
+            with entered_by(door):
+                return cls.model_validate(dict(values))
         except pydantic.ValidationError as error:
             lines = [_problem_text(cls, problem, verb, door) for problem in error.errors(include_url=False)]
             raise InputError("\n".join(dict.fromkeys(lines))) from None
@@ -319,32 +321,18 @@ def find_task(name: str) -> Task:
     raise InputError(f"there is no task {name!r}.{nearest(name, TASKS)} Tasks: {known}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean 'horizon'?`` with a space before it, or nothing where no known name is near."""
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {found[0]!r}?" if found else ""
-
-
-def spell(name: str, door: Door) -> str:
-    """The name of an option as the user writes it: ``--min-delta`` on the shell, ``min_delta=`` in Python."""
-    return "--" + name.replace("_", "-") if door == "shell" else name + "="
-
-
 def _plain(value: Any, annotation: Any) -> Any:
-    """Lists and single values to tuples where one is declared, numpy integers to int; the rest as it is."""
+    """Arrays, other sequences and single values to tuples where one is declared, numpy's numbers to Python's;
+    the rest as it is."""
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
     if any(get_origin(kind) is tuple for kind in (annotation, *get_args(annotation))):
-        if isinstance(value, list):
+        if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping | Set):
             value = tuple(value)
-        elif value is not None and not isinstance(value, tuple):
+        elif value is not None:
             value = (value,)
     if isinstance(value, tuple):
         return tuple(_plain(part, None) for part in value)
-    if (
-        hasattr(value, "__index__")
-        and not isinstance(value, bool | int)
-        and getattr(value, "shape", ()) == ()
-    ):
-        return operator.index(value)
     return value
 
 
@@ -363,7 +351,15 @@ def _problem_text(options: type[Options], problem: Any, verb: str, door: Door) -
     name = spell(str(where[0]), door)
     if problem["type"] == "missing":
         return f"{verb} needs {name}: {options.model_fields[where[0]].description}"
-    return f"{name} expected {_expected(problem)}, got {problem['input']!r}"
+    return f"{name} expected {_expected(problem)}, got {_got(problem['input'])}"
+
+
+def _got(value: Any) -> str:
+    """A value in one short line: arrays and frames by their kind and shape."""
+    if shape := getattr(value, "shape", None):
+        return f"{type(value).__name__} of shape {tuple(shape)}"
+    text = _REPR.repr(value)
+    return type(value).__name__ if "\n" in text else text
 
 
 def _expected(problem: Any) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from longspan.tasks.base import option
-from longspan.tasks.forecast_options import Reading
+from longspan.tasks.forecast_options import Reading, Rewritten
 
 if TYPE_CHECKING:
     from longspan.data.panel import Panel
@@ -20,13 +20,13 @@ __all__ = ["ForecastInspect", "forecast_subject", "kept_recipe"]
 _HORIZONS = 24  # that the tested part should hold
 
 
-class ForecastInspect(Reading):
+class ForecastInspect(Reading, Rewritten):
     """Options of ``inspect`` with a forecasting model."""
 
     last: int | None = option(
         None,
         "last values of each series, whose forecasts are measured; as many as the fit kept to validate on, "
-        "and of short series up to half",
+        "or 24 horizons if that is more (at most half a series)",
         group="Inspect",
         ge=1,
     )
@@ -55,10 +55,9 @@ def forecast_subject(fitted: Forecast, data: Any, options: ForecastInspect) -> F
     Raises:
         DataError: no window with a known future. InputError: a series or time that is not among them.
     """
-    from longspan.data.inference import read_panel
     from longspan.models.forecast_subject import ForecastSubject, last_windows
 
-    panel = read_panel(data, schema=fitted.schema, reading=options.reading())
+    panel = options.panel(data, fitted.schema, **options.reading())
     kept = _usual_part(panel, fitted) if options.last is None else options.last
     windows = last_windows(panel, fitted.design, kept)
     return ForecastSubject(
@@ -106,7 +105,7 @@ def _shown_row(panel: Panel, windows: Windows, options: ForecastInspect) -> int:
     mine = np.ones(len(series), dtype=bool)
     if options.of is not None:
         if options.of not in panel.ids:
-            raise InputError(f"of: expected one of the series, such as {panel.ids[0]!r}, got {options.of!r}")
+            raise _no_such_series(panel, options.of)
         mine = series == panel.ids.index(options.of)
     rows = np.flatnonzero(mine)
     if len(rows) == 0:
@@ -126,6 +125,14 @@ def _shown_row(panel: Panel, windows: Windows, options: ForecastInspect) -> int:
             f"at: expected a time from {first} to {last}, written like these, got {options.at!r}"
         )
     return int(names[options.at])
+
+
+def _no_such_series(panel: Panel, name: str) -> Exception:
+    from longspan.core.errors import InputError
+
+    if panel.ids == ("",):
+        return InputError(f"of: there is one series, without a name: leave `of` away, got {name!r}")
+    return InputError(f"of: expected one of the series, such as {panel.ids[0]!r}, got {name!r}")
 
 
 def _notes(fitted: Forecast, last: int, windows: int) -> tuple[str, ...]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+import pydantic
+
+from longspan.core.checks import known_name
+from longspan.core.errors import InputError
+from longspan.core.wording import spell
 from longspan.tasks.base import Options, Run, option
 
 if TYPE_CHECKING:
     from longspan.data.inference import Roles
+    from longspan.data.panel import Panel
+    from longspan.data.schema import PanelSchema
     from longspan.models.course import Asked
     from longspan.models.fitting import Recipe
     from longspan.models.planning import Wishes
     from longspan.training.settings import Settings
 
-__all__ = ["ForecastCompare", "ForecastEvaluate", "ForecastFit", "ForecastPredict"]
+__all__ = ["ForecastCompare", "ForecastEvaluate", "ForecastFit", "ForecastPredict", "Reading", "Rewritten"]
 
 Variant = Literal["peephole", "coupled", "layer-norm", "no-forget-gate"]
 BaselineName = Literal["last_value", "drift", "seasonal_naive", "seasonal_mean", "ridge", "ets", "arima"]
@@ -38,6 +45,51 @@ class Reading(Options):
     def reading(self) -> dict[str, Any]:
         """Arguments of the reader."""
         return {"header": self.header, "separator": self.separator, "encoding": self.encoding}
+
+
+class Rewritten(Options):
+    """What newer data may write in another way than those of the fit; with `Reading`, every verb of a fitted
+    forecaster takes these."""
+
+    time_format: str | None = option(
+        None, "strptime format of the time stamps, as %d-%m-%y; that of the fit", group="Reading"
+    )
+    day_first: bool | None = option(
+        None, "31-12 rather than 12-31, where the column cannot prove it", group="Reading"
+    )
+    missing: tuple[str, ...] | None = option(
+        None, "texts that mean missing, besides a blank; those of the fit", group="Reading", metavar="TEXT"
+    )
+    decimal: Literal[".", ","] | None = option(None, "decimal sign; that of the fit", group="Reading")
+    thousands: str | None = option(
+        None, "sign between groups of three digits; that of the fit", group="Reading"
+    )
+    duplicates: Literal["refuse", "mean", "first", "last"] | None = option(
+        None, "two rows of one series and time; as in the fit", group="Reading"
+    )
+
+    def panel(self, data: Any, schema: PanelSchema, **reading: Any) -> Panel:
+        """The data as a panel.
+
+        Args:
+            data: a path or a frame.
+            schema: that of the fit.
+            **reading: from `Reading.reading`.
+
+        Raises:
+            DataError, InputError: as `read_panel`; a format of time stamps where the model has none, or where
+                it counts steps.
+        """
+        from longspan.data.inference import read_panel
+
+        form = self.time_format or _day_order(self.day_first)
+        if form is not None and (schema.time is None or (form == "step") != (schema.time_format == "step")):
+            name = spell("time_format" if self.time_format else "day_first")
+            has = "no column of times" if schema.time is None else f"{schema.time_format} in {schema.time!r}"
+            raise InputError(f"{name} does not go with this model, which was fitted on {has}. Leave it out")
+        written = schema.model_copy(update=_given(time_format=form, duplicates=self.duplicates))
+        numbers = _given(missing=self.missing, decimal=self.decimal, thousands=self.thousands)
+        return read_panel(data, schema=written, reading=reading | numbers)
 
 
 class _Forecasting(Options):
@@ -123,6 +175,7 @@ class _Forecasting(Options):
     def wishes(self) -> Wishes:
         """What is said of the design."""
         from longspan.models.planning import Wishes
+        from longspan.nn.encoders import encoder_names
 
         return Wishes(
             context=self.context,
@@ -132,7 +185,7 @@ class _Forecasting(Options):
             levels=self.levels or None,
             head=self.head,
             decoding=self.decoding,
-            encoder=self.encoder,
+            encoder=known_name(self.encoder, "encoder", encoder_names()),
             hidden_size=self.hidden,
             num_layers=self.layers,
             dropout=self.dropout,
@@ -227,22 +280,45 @@ class ForecastCompare(Reading, _Forecasting):
     )
 
 
-class ForecastPredict(Reading):
+class ForecastPredict(Reading, Rewritten):
     """Options of ``predict`` with a forecasting model."""
 
     levels: tuple[float, ...] = option((), "quantiles to give; those of the fit", group="Forecast")
 
 
-class ForecastEvaluate(Reading):
+class ForecastEvaluate(Reading, Rewritten):
     """Options of ``evaluate`` with a forecasting model."""
 
-    history: str | None = option(
-        None, "file of the values before DATA; then all of DATA is the test part", group="Test"
+    history: Any = option(
+        None,
+        "data before DATA, in the same columns; then all of DATA is the test part",
+        group="Test",
+        metavar="FILE",
     )
     last: int | None = option(
-        None, "length of the test part, the last values of each series; the horizon", group="Test", ge=1
+        None,
+        "length of the test part, the last values of each series; the horizon; not with --history",
+        group="Test",
+        ge=1,
     )
     stride: int = option(1, "steps between two forecasts", group="Test", ge=1)
+
+    @pydantic.model_validator(mode="after")
+    def _one_test_part(self) -> Self:
+        if self.history is not None and self.last is not None:
+            raise ValueError(
+                f"{spell('last')} does not go with {spell('history')}, which makes all of the data the test "
+                "part. Leave one of them out"
+            )
+        return self
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _day_order(day_first: bool | None) -> str | None:
+    return None if day_first is None else "day-first" if day_first else "month-first"
 
 
 def _encoder_options(variants: tuple[Variant, ...]) -> tuple[tuple[str, bool], ...]:
