@@ -24,6 +24,7 @@ from longspan.evaluation.conformal import (
     calibration_of,
     needed,
 )
+from longspan.evaluation.paired import Units
 
 Array = NDArray[np.float64]
 NAN = float("nan")
@@ -108,6 +109,18 @@ def test_the_factor_is_the_finite_sample_quantile() -> None:
     np.testing.assert_allclose(apply(found, [[[3.0, 5.0, 6.0]]], (0.1, 0.5, 0.9)), [[[-11, 5, 13]]])
 
 
+def test_the_correction_counts_the_next_score_too() -> None:
+    # Ten scores; of eleven, with the next one, 80 % are the nine lowest, where of ten they would be eight.
+    found = calibrate(np.arange(1.0, 11.0)[:, None], np.tile([-1.0, 0.0, 1.0], (10, 1, 1)), (0.1, 0.5, 0.9))
+    assert found.factors == {0.8: 9.0}
+
+
+def test_a_step_of_few_origins_is_drawn_towards_the_others() -> None:
+    # Scores of 1 and 3: their scales are 1/2 and 3/2, to the power of 10 origins over 10 + 10.
+    found = calibrate(np.tile([1.0, 3.0], (10, 1)), np.tile([-1.0, 0.0, 1.0], (10, 2, 1)), (0.1, 0.5, 0.9))
+    assert found.scale == pytest.approx((0.5**0.5, 1.5**0.5))
+
+
 def test_scores_take_the_side_on_which_the_value_fell() -> None:
     actual = np.tile([[-4.0], [2.0], [0.0]], (4, 1))
     found = calibrate(actual, np.tile([-2.0, 0.0, 1.0], (12, 1, 1)), (0.1, 0.5, 0.9))
@@ -168,6 +181,112 @@ def test_rows_of_one_group_count_together() -> None:
     q = normal_quantiles(80, 1)
     assert calibrate(actual, q, LEVELS).n == 80
     assert calibrate(actual, q, LEVELS, np.repeat(np.arange(10), 8)).n == 10
+
+
+def panel_of_errors(
+    rng: np.random.Generator, series: int, origins: int, horizon: int, share: float, swings: float = 0.0
+) -> tuple[Array, Units]:
+    """Normal errors (n, H), walking over the steps, that all series share in part at each origin.
+
+    Args:
+        share: of the variance that is shared. swings: deviation of the logarithm of the size at an origin.
+    """
+    shared, own = (rng.normal(size=(each, origins, horizon)) for each in (1, series))
+    steps = (np.sqrt(share) * shared + np.sqrt(1 - share) * own) * np.exp(
+        swings * rng.normal(size=(origins, 1))
+    )
+    number, place = (each.ravel() for each in np.indices((series, origins)))
+    return np.cumsum(steps, axis=2).reshape(-1, horizon), Units(number, place, 1, "origin", "series")
+
+
+def walking_quantiles(n: int, horizon: int) -> Array:
+    return np.sqrt(np.arange(1, horizon + 1))[:, None] * normal_quantiles(n, horizon)
+
+
+def test_what_series_share_at_one_time_does_not_count_as_many() -> None:
+    rng = np.random.default_rng(11)
+    found = {}
+    for share in (0.0, 0.5, 0.95):
+        counts = []
+        for _ in range(40):
+            y, units = panel_of_errors(rng, 100, 4, 1, share)
+            counts.append(calibrate(y, normal_quantiles(400, 1), LEVELS, units=units).n)
+        found[share] = float(np.median(counts))
+    assert found[0.0] > 380
+    assert 6 < found[0.5] < 40  # about 4 / 0.5²
+    assert found[0.95] <= 6
+
+
+def test_a_size_that_is_shared_is_seen_whatever_the_signs() -> None:
+    rng = np.random.default_rng(12)
+    counts = []
+    for _ in range(40):
+        y, units = panel_of_errors(rng, 100, 4, 1, 0.0, swings=0.7)
+        counts.append(calibrate(y, normal_quantiles(400, 1), LEVELS, units=units).n)
+    assert np.median(counts) < 60
+
+
+@pytest.mark.parametrize(("share", "origins"), [(0.9, 2), (0.5, 2), (0.9, 4)])
+@pytest.mark.parametrize("horizon", [1, 6])
+def test_intervals_cover_where_series_share_their_luck(share: float, origins: int, horizon: int) -> None:
+    rng = np.random.default_rng([origins, horizon])
+    covered: dict[float, list[float]] = {nominal: [] for nominal in PAIRS}
+    n = 40 * origins
+    for _ in range(250):
+        y, units = panel_of_errors(rng, 40, origins, horizon, share)
+        calibration = calibrate(y, walking_quantiles(n, horizon), LEVELS, units=units)
+        later, _ = panel_of_errors(rng, 40, 1, horizon, share)
+        mended = apply(calibration, walking_quantiles(40, horizon), LEVELS)
+        for nominal, (low, high) in PAIRS.items():
+            covered[nominal].append(((mended[..., low] <= later) & (later <= mended[..., high])).mean())
+    assert np.mean(covered[0.8]) > 0.75
+    assert np.mean(covered[0.95]) > 0.9
+
+
+def test_overlapping_times_count_for_fewer() -> None:
+    y, units = panel_of_errors(np.random.default_rng(13), 60, 12, 1, 0.6)
+    q = normal_quantiles(720, 1)
+    once, twice = (calibrate(y, q, LEVELS, units=replace(units, reach=each)).n for each in (1, 2))
+    assert twice == pytest.approx(once / 2, abs=2)
+
+
+def test_one_time_alone_tells_nothing_of_what_is_shared() -> None:
+    y, units = panel_of_errors(np.random.default_rng(14), 60, 1, 1, 0.9)
+    assert calibrate(y, normal_quantiles(60, 1), LEVELS, units=units).n == 60
+
+
+def test_an_interval_of_too_few_times_is_widened_and_never_narrowed() -> None:
+    rng = np.random.default_rng(15)
+    y, units = panel_of_errors(rng, 60, 4, 1, 1.0)
+    wide, narrow = (calibrate(size * y, normal_quantiles(240, 1), LEVELS, units=units) for size in (10, 0.1))
+    free = calibrate(10 * y, normal_quantiles(240, 1), LEVELS)
+    assert (wide.n, wide.calibrated) == (narrow.n, narrow.calibrated) == (4, {})
+    assert wide.factors == free.factors  # as if nothing were shared
+    np.testing.assert_array_equal(
+        apply(wide, normal_quantiles(2, 1), LEVELS), apply(free, normal_quantiles(2, 1), LEVELS)
+    )
+    np.testing.assert_array_equal(apply(narrow, normal_quantiles(2, 1), LEVELS), normal_quantiles(2, 1))
+    factors = [wide.factors[nominal] for nominal in PAIRS]
+    assert wide.words() == (
+        f"not calibrated, n = 4 (80 % needs 9, widened × {factors[0]:.3g}, 95 % needs 39, widened × "
+        f"{factors[1]:.3g})"
+    )
+    assert narrow.words() == "not calibrated, n = 4 (80 % needs 9, 95 % needs 39)"
+    assert Calibration.from_json(json.loads(json.dumps(wide.to_json()))) == wide
+
+
+def test_a_wider_interval_is_widened_with_the_calibrated_one_at_least() -> None:
+    levels, before = (0.025, 0.1, 0.5, 0.9, 0.975), normal_quantiles(1, 1)
+    for own, expected, words in (
+        (3.0, 3.0, "95 % needs 39, widened × 3"),
+        (1.5, 2.0, "needs 39, widened with 80 %"),
+    ):
+        found = Calibration((1.0,), {0.8: 2.0, 0.95: own}, 12)
+        assert found.calibrated == {0.8: 2.0}
+        assert apply(found, before, levels)[0, 0] == pytest.approx(NORMAL * [expected, 2, 1, 2, expected])
+        assert found.words() == f"calibrated, n = 12: 80 % × 2; not calibrated: {words}".replace(
+            ": needs", ": 95 % needs"
+        )
 
 
 def test_seeds_are_pooled_and_counted_once() -> None:
@@ -284,6 +403,8 @@ def test_json_of_another_kind_is_refused(change: dict[str, object], words: str) 
 def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match=r"expected quantiles of shape \(n, H, L\) = \(4, 2, 5\)"):
         calibrate(np.zeros((4, 2)), np.zeros((4, 3, 5)), LEVELS)
+    with pytest.raises(InputError, match="calibrate: expected 4 units, one a row, got 3"):
+        calibrate(np.zeros((4, 2)), np.zeros((4, 2, 5)), LEVELS, units=Units.independent(3))
     with pytest.raises(InputError, match=r"expected groups of shape \(4,\), got \(3,\)"):
         calibrate(np.zeros((4, 2)), np.zeros((4, 2, 5)), LEVELS, np.zeros(3, dtype=np.int64))
     with pytest.raises(InputError, match=r"apply: expected quantiles of shape \(…, 2, 5\), got \(4, 3, 5\)"):
@@ -310,6 +431,19 @@ def test_a_backtest_is_calibrated_on_its_earlier_origins_and_scored_on_the_later
     assert after["mase"] == before["mase"]
 
 
+def test_a_backtest_knows_which_of_its_origins_fell_together() -> None:
+    """Series that share all at one date, and end at dates far apart: then each origin counts by itself."""
+    y, units = panel_of_errors(np.random.default_rng(16), 40, 4, 1, 1.0)
+    q = normal_quantiles(160, 1)
+    model = Method("model", "LSTM", q[..., 2], q[..., 2], q, None, 1.0)
+    plain = backtest_of(q[..., 2], {}, series=units.group, actual=y)
+    tested = replace(plain, model=(model,), levels=LEVELS)
+    assert calibration_of(tested, every=True, together=False).n == 4
+    assert calibration_of(tested, every=False, together=False).n == 2
+    apart = replace(tested, moment=tested.origin + 50 * units.group)
+    assert calibration_of(apart, every=True, together=False).n == 160
+
+
 def test_calibrating_the_seeds_calibrates_their_ensemble() -> None:
     rng = np.random.default_rng(9)
     centres = rng.normal(size=(3, 40, 2, 1))
@@ -321,7 +455,7 @@ def test_calibrating_the_seeds_calibrates_their_ensemble() -> None:
     mixed, mended = ensemble(seeds).quantiles, ensemble(calibrated(tested, calibration).model).quantiles
     assert mixed is not None
     assert mended is not None
-    assert calibration == calibrate(tested.actual, mixed, LEVELS, tested.blocks)
+    assert calibration == calibrate(tested.actual, mixed, LEVELS, tested.blocks, tested.units())
     assert calibration.factors[0.95] != pytest.approx(1, abs=0.01)
     np.testing.assert_allclose(mended, apply(calibration, mixed, LEVELS), atol=1e-12)
 

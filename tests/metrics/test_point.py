@@ -116,6 +116,20 @@ def test_a_constant_history_has_no_scale_and_is_left_out() -> None:
     assert mase([[3.0], [4.0]], [[9.0], [6.0]], scale) == 2.0
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-9, 1e9])
+def test_a_history_that_is_constant_but_for_rounding_has_no_scale(size: float) -> None:
+    history = size * np.array([0.3, 0.1 + 0.2, 0.3, 0.1 * 3, NAN, 0.3])
+    assert len(set(history[:4])) == 2
+    assert np.isnan(seasonal_scale(history, 1))
+    assert np.isnan(mase([[size]], [[2 * size]], seasonal_scale([history], 1)))
+
+
+def test_a_history_that_changes_a_little_has_a_scale() -> None:
+    history = 1e6 + np.array([[0.0, 1e-4, 0.0, 1e-4], [NAN, 0.0, -1e-4, 0.0]])
+    np.testing.assert_allclose(seasonal_scale(history, 1), [1e-4, 1e-4], rtol=1e-5)
+    assert seasonal_scale([0.0, 1e-300, 0.0], 1) == 1e-300
+
+
 @given(
     history=arrays.arrays(np.float64, st.tuples(st.integers(1, 3), st.integers(8, 20)), elements=numbers),
     season=st.integers(1, 7),

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from longspan.core.errors import InputError
+from longspan.metrics.shared import shared_variance
+from longspan.metrics.significance import Test as Outcome
 from longspan.metrics.significance import diebold_mariano, holm, paired_bootstrap, shared_shocks
 
 NAN = float("nan")
@@ -19,6 +21,13 @@ probabilities = arrays.arrays(np.float64, st.integers(1, 12), elements=st.floats
 differences = arrays.arrays(
     np.float64, st.integers(5, 20), elements=st.floats(-100, 100).map(lambda each: round(each, 3))
 )
+
+
+def shocks(table: Array, late: list[bool] | NDArray[np.bool_], reach: int = 1) -> Outcome:
+    """The test of a table (N, K), whose columns are origins that all series share."""
+    series, origin = np.indices(table.shape).astype(np.int64)
+    tests = np.broadcast_to(late, table.shape)
+    return shared_shocks(table.ravel(), series.ravel(), origin.ravel(), tests.ravel(), reach)
 
 
 def overlapping_losses(rng: np.random.Generator, n: int, reach: int) -> tuple[Array, Array]:
@@ -85,14 +94,14 @@ def test_equal_losses_give_no_evidence_at_all() -> None:
     assert diebold_mariano(same, same).p == 1
     assert diebold_mariano(same, same, 3).p == 1
     assert paired_bootstrap(np.zeros(9), 0).p == 1
-    assert shared_shocks(np.zeros((9, 2)), [False, True]).p == 1
+    assert shocks(np.zeros((9, 2)), [False, True]).p == 1
 
 
 def test_a_difference_that_never_varies_is_certain() -> None:
     found = diebold_mariano(np.full(8, 0.3), np.zeros(8))
     assert (found.p, found.statistic, found.interval) == (0, math.inf, (0.3, 0.3))
     assert paired_bootstrap(np.full(8, -0.3), 0).statistic == -math.inf
-    assert shared_shocks(np.full((8, 2), 1.0), [False, True]).p == 0
+    assert shocks(np.full((8, 2), 1.0), [False, True]).p == 0
 
 
 def test_unknown_losses_are_left_out_and_too_few_test_nothing() -> None:
@@ -196,7 +205,7 @@ def test_what_all_series_share_does_not_fool_the_test(shared: float) -> None:
     runs, wrong, naive = 400, 0, 0
     for k in range(runs):
         d = np.sqrt(1 - shared) * rng.normal(size=(30, 4)) + np.sqrt(shared) * rng.normal(size=(1, 4))
-        wrong += shared_shocks(d, late).p < 0.05
+        wrong += shocks(d, late).p < 0.05
         naive += paired_bootstrap(d[:, late].mean(axis=1), k, 199).p < 0.05
     assert wrong / runs <= 0.08
     assert shared == 0 or naive / runs > 0.3  # which is why it is there
@@ -205,20 +214,65 @@ def test_what_all_series_share_does_not_fool_the_test(shared: float) -> None:
 def test_a_true_difference_is_found_though_series_share_a_little() -> None:
     rng = np.random.default_rng(8)
     d = rng.normal(size=(100, 4)) + 0.05 * rng.normal(size=(1, 4)) + 0.5
-    assert shared_shocks(d, [False, False, True, True]).p < 0.001
+    assert shocks(d, [False, False, True, True]).p < 0.001
+
+
+def test_shared_shocks_by_hand() -> None:
+    """Three series at three origins, the last two tested: each part of the variance computed apart."""
+    d = np.array([[1.0, 4.0, 2.0], [2.0, 7.0, 3.0], [0.0, 5.0, 4.0]])
+    tested = d[:, 1:].mean(axis=1)
+    of_series = tested.var(ddof=1) / 3
+    centred = d - d.mean(axis=1, keepdims=True)
+    columns = centred.mean(axis=0)
+    own = ((centred - columns) ** 2).sum() / (2 * 2)
+    of_origins = (columns.var(ddof=1) - own / 3) / 2
+    variance = of_series + of_origins
+    degrees = variance**2 / (of_series**2 / 2 + of_origins**2 / 2)
+    found = shocks(d, [False, True, True])
+    assert found.statistic == pytest.approx(tested.mean() / np.sqrt(variance))
+    assert found.p == pytest.approx(2 * stats.t.sf(tested.mean() / np.sqrt(variance), degrees))
+    assert (found.n, sum(found.interval) / 2) == (3, pytest.approx(tested.mean()))
+    wide = shocks(
+        d, [False, True, True], reach=2
+    )  # two overlapping origins count as one, and three as one more
+    variance = of_series + 2 * of_origins
+    assert wide.statistic == pytest.approx(tested.mean() / np.sqrt(variance))
+    degrees = variance**2 / (of_series**2 / 2 + (2 * of_origins) ** 2 / 1)
+    assert wide.p == pytest.approx(2 * stats.t.sf(wide.statistic, degrees))
+
+
+def test_an_origin_counts_by_its_weight() -> None:
+    """Two of five tested origins have nine tenths of the series: their shocks count as those of two."""
+    rng = np.random.default_rng(11)
+    series = np.r_[np.repeat(np.arange(27), 4), np.repeat(np.arange(27, 30), 2)]
+    origin = np.r_[np.tile(np.arange(4), 27), np.arange(4, 10)]
+    late = np.r_[np.tile([False, False, True, True], 27), np.tile([False, True], 3)]
+    d = rng.normal(size=10)[origin] + 0.1 * rng.normal(size=len(origin))
+    found, means = (
+        shared_shocks(d, series, origin, late),
+        np.array([d[late & (series == n)].mean() for n in range(30)]),
+    )
+    shares = np.r_[0.45, 0.45, np.full(3, 1 / 30)]
+    variance = means.var(ddof=1) / 30 + shared_variance(d, series, origin).variance * (shares**2).sum()
+    assert found.statistic == pytest.approx(means.mean() / np.sqrt(variance))
+    wrong = 0
+    for _ in range(400):
+        d = rng.normal(size=10)[origin] + 0.1 * rng.normal(size=len(origin))
+        wrong += shared_shocks(d, series, origin, late).p < 0.05
+    assert wrong / 400 <= 0.08
 
 
 def test_shared_shocks_of_one_origin_say_nothing() -> None:
-    assert math.isnan(shared_shocks(np.arange(6.0)[:, None], [True]).p)
+    assert math.isnan(shocks(np.arange(6.0)[:, None], [True]).p)
     d = np.array([[NAN, 1.0], [NAN, 2.0], [NAN, 4.0]])
-    assert math.isnan(shared_shocks(d, [False, True]).p)
+    assert math.isnan(shocks(d, [False, True]).p)
 
 
 def test_shared_shocks_take_gaps() -> None:
     rng = np.random.default_rng(9)
     d = rng.normal(size=(40, 4))
     d[rng.random(d.shape) < 0.2] = NAN
-    found = shared_shocks(d, [False, False, True, True])
+    found = shocks(d, [False, False, True, True])
     assert found.n == int((~np.isnan(d[:, 2:])).any(axis=1).sum())
     assert 0 < found.p < 1
 
@@ -234,5 +288,8 @@ def test_refusals_name_what_is_wrong() -> None:
         diebold_mariano([1, 2], [1, 3], 0)
     with pytest.raises(InputError, match=r"p values in \[0, 1\] or NaN, got \[0.5, 1.5\]"):
         holm([0.5, 1.5])
-    with pytest.raises(InputError, match=r"expected \(N, K\) and \(K,\), got \(2, 3\) and \(2,\)"):
-        shared_shocks(np.zeros((2, 3)), [True, False])
+    one = np.zeros(2, dtype=np.int64)
+    with pytest.raises(InputError, match=r"shared_shocks: expected origin of shape \(2,\), got \(3,\)"):
+        shared_shocks([1, 2], one, np.arange(3), [True, True])
+    with pytest.raises(InputError, match=r"shared_shocks: expected tests of shape \(2,\), got \(1,\)"):
+        shared_shocks([1, 2], one, np.arange(2), [True])

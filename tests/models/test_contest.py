@@ -12,14 +12,13 @@ from longspan.store.stage import Stage
 from longspan.training.history import History, Record
 
 
-def test_a_table_has_a_row_for_each_group_and_a_column_for_each_place() -> None:
+def test_units_are_averaged_by_group_or_by_place() -> None:
     units = Units(np.array([0, 0, 1]), np.array([0, 1, 1]))
-    table = units.table(np.array([1.0, 2.0, 3.0]))
-    assert np.array_equal(table, [[1.0, 2.0], [np.nan, 3.0]], equal_nan=True)
+    values = np.array([1.0, 2.0, 3.0])
+    assert units.means(values, many=True).tolist() == [1.5, 3.0]
+    assert units.means(values, many=False).tolist() == [1.0, 2.5]
     assert len(units) == 3
-    alone = Units.independent(3)
-    assert alone.table(np.arange(3.0)).shape == (3, 1)
-    assert not alone.shared
+    assert not Units.independent(3).shared
 
 
 def test_an_entrant_is_what_a_stage_kept(tmp_path) -> None:

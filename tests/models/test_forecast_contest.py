@@ -75,7 +75,22 @@ def test_series_end_together(panel_of: PanelOf) -> None:
     contest = contest_of(panel_of(wave(200), wave(150, seed=1), wave(30, seed=2)), test=40)
     assert contest.units.group.max() == 1
     assert contest.units.place.max() == 34
-    assert "1 of 3 series are too short for the test part of 40 values" in contest.notes
+    assert "1 of 3 series is too short for the test part of 40 values" in contest.notes
+
+
+def test_origins_are_placed_by_the_calendar() -> None:
+    """The second series ends a day before the first, and begins as much later as it is shorter."""
+    days = pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 8, 27), "1d", eager=True)
+    table = pl.concat(
+        pl.DataFrame({"id": name, "day": days[first:last], "y": wave(last - first, seed=first)})
+        for name, first, last in (("a", 0, 240), ("b", 40, 239))
+    )
+    panel = read_panel(table, Roles(target="y", series=("id",), time="day"), seasons=())
+    contest = contest_of(panel, test=40)
+    group, place = contest.units.group, contest.units.place
+    assert place[group == 0].tolist() == list(range(1, 36))
+    assert place[group == 1].tolist() == list(range(35))
+    assert contest.units.reach == 6
 
 
 def test_losses_are_those_of_mase(panel_of: PanelOf) -> None:

@@ -175,7 +175,7 @@ def test_a_gap_before_the_validation_part_is_named(panel_of: PanelOf) -> None:
         (
             Wishes(shortcut=True, decoding="step"),
             None,
-            "shortcut: expected none with --decoding step or counts",
+            "shortcut= does not go with decoding='step' or counts",
         ),
     ],
 )
@@ -191,7 +191,7 @@ def test_what_is_no_count_is_refused_with_its_value(panel_of: PanelOf, value: fl
     values = np.arange(100.0)
     values[40] = value
     with pytest.raises(
-        DataError, match=rf"column 'y': expected counts \(0, 1, 2 …\) .* got {value:g}\. Use --head quantile"
+        DataError, match=rf"column 'y': expected counts \(0, 1, 2 …\) .* got {value:g}\. Use head='quantile'"
     ):
         plan_forecaster(panel_of(values), 5, None, Wishes(head="negative-binomial"))
 

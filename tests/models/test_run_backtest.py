@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
+from longspan.data.inference import Roles, read_panel
 from longspan.data.panel import Panel
 from longspan.models import backtest as module
 from longspan.models.backtest import Backtested, member_seed, run_backtest
@@ -61,6 +63,20 @@ def test_origins_of_all_series_with_what_came(panel_of: Panels) -> None:
     assert [each.name for each in found.baselines] == list(SIMPLE)
 
 
+def test_origins_are_placed_by_the_calendar() -> None:
+    """The second series ends two days before the first."""
+    days = pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 4, 9), "1d", eager=True)
+    table = pl.concat(
+        pl.DataFrame({"id": name, "day": days[first:last], "y": walk(last - first, first)})
+        for name, first, last in (("a", 0, 100), ("b", 18, 98))
+    )
+    panel = read_panel(table, Roles(target="y", series=("id",), time="day"), seasons=())
+    found = backtested(panel, seeds=1).backtest
+    assert found.moment is not None
+    assert (found.moment - found.origin == 18 * found.series).all()
+    assert found.moment[found.series == 1].tolist() == [74, 79, 84, 89, 94]
+
+
 def test_each_seed_is_a_network_of_its_own(panel_of: Panels) -> None:
     panel = panel_of(walk(100, 1))
     found = backtested(panel, seeds=3)
@@ -77,9 +93,11 @@ def test_each_seed_is_a_network_of_its_own(panel_of: Panels) -> None:
 
 
 def test_short_series_are_left_out_and_counted(panel_of: Panels) -> None:
+    more = backtested(panel_of(walk(100, 1), walk(24, 2), walk(20, 3)), seeds=1)
+    assert more.notes == ("2 of 3 series are too short for the backtest, whose part is 24 values",)
     found = backtested(panel_of(walk(100, 1), walk(24, 2), walk(90, 3)), seeds=1)
     assert set(found.backtest.series.tolist()) == {0, 2}
-    assert found.notes == ("1 of 3 series are too short for the backtest, whose part is 24 values",)
+    assert found.notes == ("1 of 3 series is too short for the backtest, whose part is 24 values",)
 
 
 @pytest.mark.parametrize(

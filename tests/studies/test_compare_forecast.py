@@ -170,8 +170,9 @@ def test_what_cannot_be_compared_is_refused_before_any_work(
 def test_another_folder_is_never_replaced(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "mine").mkdir()
     (place / "mine" / "thesis.tex").write_text("…")
-    assert run(["compare", "forecast", "d.csv", *WORDS, "--out", "mine", "--force"]) == 2
-    assert "no folder that a comparison was written to" in capsys.readouterr().err
+    for words in (("--out", "mine", "--force"), ("--out", "mine"), ("--out", "d.csv")):
+        assert run(["compare", "forecast", "d.csv", *WORDS, *words]) == 2
+        assert "no folder that a comparison was written to" in capsys.readouterr().err
     assert listing(place / "mine") == ["thesis.tex"]
 
 

@@ -128,9 +128,9 @@ def test_it_agrees_with_the_backtest() -> None:
 def test_what_cannot_be_tested_says_why() -> None:
     few = duel(in_time(5), ("a", [np.ones(5)]), ("b", [np.arange(5.0)]))
     assert few.p is None
-    assert few.test == "there are 5 origins to test on, and the test needs 8"
+    assert few.test == "there are 5 test origins, and the test needs 8"
     overlap = duel(in_time(10, 24), ("a", [np.ones(10)]), ("b", [np.arange(10.0)]))
-    assert overlap.test == "the 10 origins overlap: together they span less than one"
+    assert overlap.test == "the 10 test origins overlap: together they span less than one forecast"
     once = Units(np.arange(20), np.zeros(20, dtype=np.int64), 1, "origin")
     alone = duel(once, ("a", [np.ones(20)]), ("b", [np.arange(20.0)]))
     assert "there is one origin" in alone.test
@@ -155,6 +155,23 @@ def test_a_series_counts_once_however_long_it_is() -> None:
     assert found.interval is not None
     middle = sum(found.interval) / 2
     assert found.effect == pytest.approx(middle), "what is shown is what is tested"
+
+
+def test_what_a_date_brings_is_no_skill_whenever_series_end() -> None:
+    """As the backtest has it: units are placed by the calendar, not by their rank in their series."""
+    ends = np.arange(40) % 8
+    series, back = np.repeat(np.arange(40), 3), np.tile(np.arange(3), 40)
+    moment = 10 + ends[series] - back
+    dated, ranked = Units.of_origins(series, moment, 1), Units.of_origins(series, -back, 1)
+    found = {"dated": 0, "ranked": 0}
+    for seed in range(100):
+        draws = np.random.default_rng([7, seed])
+        rival = 10 + draws.normal(size=20)[moment] + 0.3 * draws.normal(size=120)
+        for name, units in (("dated", dated), ("ranked", ranked)):
+            p = duel(units, ("a", [np.full(120, 10.0)]), ("b", [rival])).p
+            found[name] += p is not None and p < 0.05
+    assert found["dated"] <= 10
+    assert found["ranked"] > 30
 
 
 def test_independent_examples_are_compared_by_the_bootstrap() -> None:

@@ -131,8 +131,9 @@ def test_outputs_that_cannot_be_used_are_refused_before_any_work(tmp_path: Path)
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.txt").write_text("work of years")
-    with pytest.raises(InputError, match=r"holds no outcome\.json, so it is none of ours"):
-        longspan.paper("toy", out=other, force=True)
+    for force in (False, True):
+        with pytest.raises(InputError, match=r"holds no outcome\.json, so it is none of ours"):
+            longspan.paper("toy", out=other, force=force)
     assert (other / "thesis.txt").read_text() == "work of years"
     assert DONE == ["0", "1"]
 

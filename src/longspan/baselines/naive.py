@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from longspan.baselines.base import Values
 from longspan.core.checks import whole
 from longspan.core.errors import InputError
+from longspan.metrics.arrays import known_means
 
 __all__ = ["checked_past", "drift", "last_value", "seasonal_mean", "seasonal_naive"]
 
@@ -49,8 +50,8 @@ def seasonal_naive(past: Values, horizon: int, season: int) -> Values:
 def seasonal_mean(past: Values, horizon: int, season: int) -> Values:
     """The mean of the known values of the same phase; where a phase has none, that of the row."""
     past = checked_past(past, horizon, season, "seasonal_mean")
-    overall = _known_mean(past)
-    means = _known_mean(_cycles(past, season))
+    overall = known_means(past)
+    means = known_means(_cycles(past, season))
     return _repeat(np.where(np.isnan(means), overall[:, None], means), horizon)
 
 
@@ -83,16 +84,6 @@ def _cycles(past: Values, season: int) -> Values:
     missing = -past.shape[1] % season
     padded = np.pad(past, ((0, 0), (missing, 0)), constant_values=np.nan)
     return padded.reshape(len(past), -1, season)
-
-
-def _known_mean(values: Values) -> Values:
-    """Mean along axis 1 of what is known, NaN where nothing is."""
-    known = ~np.isnan(values)
-    total = np.where(known, values, 0).sum(axis=1)
-    count = known.sum(axis=1)
-    means = np.full(total.shape, np.nan)
-    np.divide(total, count, out=means, where=count > 0)
-    return means
 
 
 def _repeat(phases: Values, horizon: int) -> Values:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longspan.core.errors import InputError
+from longspan.evaluation.paired import Units, from_the_end
 from longspan.evaluation.scoring import point_scores, quantile_scores
 
 __all__ = [
@@ -95,6 +96,8 @@ class Backtest:
         levels: of the quantiles, increasing.
         model: the same model trained with different seeds, one method a seed; at least one.
         baselines: what it has to beat; may be empty.
+        moment: int64 (n,), the step of a calendar that all series share on which each origin lies; None where
+            there is no calendar: then series are taken to end together, at their last origins.
     """
 
     series: Numbers
@@ -106,13 +109,14 @@ class Backtest:
     levels: tuple[float, ...]
     model: tuple[Method, ...]
     baselines: tuple[Method, ...]
+    moment: Numbers | None = None
 
     def __post_init__(self) -> None:
         if self.actual.ndim != 2:
             raise InputError(f"Backtest: expected actual of shape (n, H), got {self.actual.shape}")
-        for name in ("series", "origin", "scale", "calibrates"):
-            shape = getattr(self, name).shape
-            if shape != (len(self.actual),):
+        for name in ("series", "origin", "scale", "calibrates", "moment"):
+            shape = np.shape(getattr(self, name))
+            if shape != (len(self.actual),) and (name, shape) != ("moment", ()):
                 raise InputError(f"Backtest: expected {name} of shape ({len(self.actual)},), got {shape}")
         if not self.model:
             raise InputError("Backtest: expected at least one method in model, one for each seed, got none")
@@ -147,6 +151,11 @@ class Backtest:
                 number, before = number + 1, (series, origin)
             result[row] = number
         return result
+
+    def units(self, reach: int | None = None) -> Units:
+        """The origins by series and time; ``reach``: steps ahead that count, None for the whole horizon."""
+        moment = from_the_end(self.series, self.origin) if self.moment is None else self.moment
+        return Units.of_origins(self.series, moment, reach or self.horizon)
 
     def whole(self, values: Array, rows: Numbers | None) -> Array:
         """The values (m, …) of the origins ``rows`` as (n, …), NaN at every other origin."""

@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
 
 from longspan.core.errors import InputError
 from longspan.evaluation.backtest import Backtest, Method, ensemble
-from longspan.metrics.arrays import actual_values, increasing_levels
+from longspan.evaluation.paired import Units
+from longspan.metrics.arrays import actual_values, increasing_levels, known_means
 from longspan.metrics.quantiles import central_pairs
+from longspan.metrics.shared import shared_variance
 
 __all__ = [
     "Calibration",
@@ -36,6 +39,7 @@ Mask = NDArray[np.bool_]
 # A step's own scale counts as much as the scale of all steps when so many origins speak for it.
 _ORIGINS_OF_EQUAL_WEIGHT = 10
 _REFERENCE = 0.8  # the interval whose scores tell the steps' scales and the number of scores
+_CHANCE = 0.05  # p from which on sizes that origins seem to share are taken for chance
 _TIE = 1e-9
 _NO_WIDTH = 1e-12  # of the distance from the median: a half-width below it says as little as none
 
@@ -47,34 +51,51 @@ class Calibration:
     Args:
         scale: (H,) what the half-widths at each step are multiplied with first; 1 where the steps are alike.
         factors: nominal share of a central interval → what its half-widths are multiplied with then, narrow
-            first; None where it is not calibrated.
+            first; None where nothing can be said. Where n is less than `needed`, the interval is not
+            calibrated, and the factor only widens.
         n: scores that count as exchangeable: the pooled scores divided by their design effect, because the
-            scores of one origin are alike. At most the number of known values.
+            scores of one origin are alike, and those of all series at one time. At most the number of known
+            values.
     """
 
     scale: tuple[float, ...]
     factors: Mapping[float, float | None]
     n: int
 
+    @property
+    def calibrated(self) -> dict[float, float]:
+        """The factors of those intervals that n scores suffice for."""
+        return {
+            nominal: factor
+            for nominal, factor in self.factors.items()
+            if factor is not None and self.n >= needed(nominal)
+        }
+
     def words(self) -> str:
         """What was calibrated on how many scores, for the report."""
         if not self.factors:
             return "not calibrated: no two quantile levels form a central interval"
-        known = {each: factor for each, factor in self.factors.items() if factor is not None}
-        left = ", ".join(
-            f"{_percent(each)} has values outside intervals without width"
-            if self.n >= needed(each)
-            else f"{_percent(each)} needs {needed(each)}"
-            for each, factor in self.factors.items()
-            if factor is None
-        )
+        known = self.calibrated
+        left = ", ".join(self._left(each) for each in self.factors if each not in known)
         if not known:
             return f"not calibrated, n = {self.n:,} ({left})"
         done = ", ".join(f"{_percent(each)} × {factor:.3g}" for each, factor in known.items())
         widest = max(known)
-        widens = max(self.scale) * known[widest] > 1 and max(self.factors) > widest
-        wider = f", widened with {_percent(widest)}" if widens else ""
+        follow = any(each > widest and not self._widens(each) for each in self.factors)
+        wider = f", widened with {_percent(widest)}" if follow and max(self.scale) * known[widest] > 1 else ""
         return f"calibrated, n = {self.n:,}: {done}" + (f"; not calibrated: {left}{wider}" if left else "")
+
+    def _left(self, nominal: float) -> str:
+        """Why an interval is not calibrated, and by what it is widened all the same."""
+        if self.n >= needed(nominal):
+            return f"{_percent(nominal)} has values outside intervals without width"
+        wider = f", widened × {self.factors[nominal]:.3g}" if self._widens(nominal) else ""
+        return f"{_percent(nominal)} needs {needed(nominal)}{wider}"
+
+    def _widens(self, nominal: float) -> bool:
+        """Whether the factor of an interval that is not calibrated is the one that widens it."""
+        own, known = self.factors[nominal], self.calibrated
+        return own is not None and own > max(1 / max(self.scale), known[max(known)] if known else 0.0)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON; `from_json` gives the same record back."""
@@ -114,7 +135,11 @@ def needed(nominal: float) -> int:
 
 
 def calibrate(
-    actual: ArrayLike, quantiles: ArrayLike, levels: Sequence[float], groups: Numbers | None = None
+    actual: ArrayLike,
+    quantiles: ArrayLike,
+    levels: Sequence[float],
+    groups: Numbers | None = None,
+    units: Units | None = None,
 ) -> Calibration:
     """The scales and factors with which the central intervals would have covered their nominal shares.
 
@@ -125,6 +150,10 @@ def calibrate(
     but that number over Kish's design effect 1 + (m - 1) ρ, with m scores in a group and the intraclass
     correlation ρ of their ranks.
 
+    What all series share at one time counts once a time: of the variance of a score, the part ρ that is the
+    correlation of two series' scores there. It shows in the sizes of the scores, where it is beyond chance,
+    and in their signs: of normal errors with correlation ρ, sizes have about ρ². One time tells nothing.
+
     Args:
         actual: (n, H), NaN where unknown.
         quantiles: (n, H, L), or (S, n, H, L) of S seeds whose scores are pooled; n counts one seed's. A row
@@ -132,6 +161,7 @@ def calibrate(
         levels: (L,), increasing.
         groups: int64 (n,), rows with one number depend on each other (`Backtest.blocks`); by default every
             row is its own group.
+        units: n, of which series and when each row is (`Backtest.units`); by default nothing is shared.
 
     Sources: Romano, Patterson and Candès, "Conformalized quantile regression", NeurIPS 2019; the scaled score
     of Sesia and Candès, "A comparison of some conformal quantile regression methods", Stat 9 (2020), 2.2; the
@@ -149,6 +179,8 @@ def calibrate(
     blocks = np.arange(len(y)) if groups is None else np.asarray(groups)
     if blocks.shape != (len(y),):
         raise InputError(f"calibrate: expected groups of shape ({len(y)},), got {blocks.shape}")
+    if units is not None and len(units) != len(y):
+        raise InputError(f"calibrate: expected {len(y)} units, one a row, got {len(units)}")
     pairs = central_pairs(taus)
     if not pairs:
         return Calibration((1.0,) * y.shape[1], {}, 0)
@@ -156,10 +188,10 @@ def calibrate(
     scores = {nominal: _scores(y, middle, q, *pair) for nominal, pair in pairs.items()}
     reference = scores[min(pairs, key=lambda nominal: abs(nominal - _REFERENCE))]
     scale = _step_scales(reference, blocks)
-    n = min(_exchangeable(each / scale, blocks) for each in reference)
+    n, alone = _exchangeable(reference / scale, np.sign(y - middle), blocks, units)
     return Calibration(
         tuple(scale.tolist()),
-        {nominal: _factor(each / scale, nominal, n) for nominal, each in scores.items()},
+        {nominal: _factor(each / scale, nominal, n, alone) for nominal, each in scores.items()},
         n,
     )
 
@@ -167,10 +199,10 @@ def calibrate(
 def apply(calibration: Calibration, quantiles: ArrayLike, levels: Sequence[float]) -> Array:
     """The quantiles (…, H, L), their distances from the median scaled; in order if they were.
 
-    A level between two calibrated ones takes the factor between theirs, one inside the narrowest takes that
-    one's. One outside the widest calibrated interval is stretched with that one, since a forecast that is too
-    sure of the one is too sure of the other, but never drawn in. A quantile that a wider one has overtaken is
-    moved out to it. Values below zero are not cut off here.
+    A level between two intervals with a factor takes the one between theirs, one inside the narrowest takes
+    that one's. One outside the widest calibrated interval is stretched with that one at least, since a
+    forecast that is too sure of the one is too sure of the other, but never drawn in. A quantile that a wider
+    one has overtaken is moved out to it. Values below zero are not cut off here.
     """
     taus = increasing_levels(levels, "apply")
     q = np.asarray(quantiles, dtype=np.float64)
@@ -183,8 +215,11 @@ def apply(calibration: Calibration, quantiles: ArrayLike, levels: Sequence[float
     middle = _middle(q, taus)[..., None]
     nominal = np.abs(2 * taus - 1)
     factors = np.interp(nominal, list(known), list(known.values()))
+    sure = calibration.calibrated
+    outside = nominal > max(sure, default=0.0) + _TIE
+    if sure:
+        factors[outside] = np.maximum(factors[outside], sure[max(sure)])
     stretch = np.array(calibration.scale)[:, None] * factors  # (H, L)
-    outside = nominal > max(known) + _TIE
     stretch[:, outside] = np.maximum(stretch[:, outside], 1.0)
     stretch[:, nominal <= _TIE] = 1.0
     result = middle + (q - middle) * stretch
@@ -211,7 +246,8 @@ def calibration_of(backtest: Backtest, *, every: bool, together: bool) -> Calibr
         raise InputError("calibration_of: expected quantiles of every seed of the model, got point forecasts")
     rows = np.ones(len(backtest.actual), dtype=bool) if every else backtest.calibrates
     values = np.stack(quantiles)[:, rows]
-    return calibrate(backtest.actual[rows], values, backtest.levels, backtest.blocks[rows])
+    units = backtest.units().take(rows)
+    return calibrate(backtest.actual[rows], values, backtest.levels, backtest.blocks[rows], units)
 
 
 def calibrated_earlier(backtest: Backtest, *, together: bool) -> tuple[Backtest, Calibration | None]:
@@ -275,7 +311,15 @@ def _step_scales(scores: Array, blocks: Numbers) -> Array:
     return result
 
 
-def _exchangeable(scores: Array, blocks: Numbers) -> int:
+def _exchangeable(scores: Array, signs: Array, blocks: Numbers, units: Units | None) -> tuple[int, int]:
+    """How many independent scores those of a seed, of (S, n, H), are worth; and if series share nothing."""
+    alone = min(_of_blocks(each, blocks) for each in scores)
+    if units is None or not alone:
+        return alone, alone
+    return min(_of_times(alone, *each, units) for each in zip(scores, signs, strict=True)), alone
+
+
+def _of_blocks(scores: Array, blocks: Numbers) -> int:
     """How many independent scores the known ones (n, H) are worth, by the intraclass correlation of ranks."""
     known = ~np.isnan(scores)
     if not known.any():
@@ -298,18 +342,41 @@ def _exchangeable(scores: Array, blocks: Numbers) -> int:
     return max(1, int(N / (1 + (spread / N - 1) * correlation)))
 
 
+def _of_times(alone: int, scores: Array, signs: Array, units: Units) -> int:
+    """How many of the scores (n, H), as many as ``alone`` if series share nothing, count as independent."""
+    known = ~np.isnan(scores)
+    rows = known.any(axis=1)
+    cells = np.bincount(units.place, known.sum(axis=1)) / known.sum()
+
+    def shared(values: Array) -> tuple[float, float]:
+        """The share of the variance of values (n, H) that is of their times, and p of none being so."""
+        ranks = np.full(scores.shape, np.nan)
+        ranks[known] = ndtri((_ranks(values[known]) - 0.5) / known.sum())
+        found = shared_variance(known_means(ranks)[rows], units.group[rows], units.place[rows])
+        whole = float(np.nanvar(ranks))
+        return (0.0, 1.0) if not whole > 0 or math.isnan(found.p) else (found.variance / whole, found.p)
+
+    size, p = shared(scores)
+    signed, _ = shared(np.copysign(scores, signs))
+    correlation = min(1.0, max(size if p < _CHANCE else 0.0, signed**2))
+    times = max(1.0, 1 / (units.reach * float(cells @ cells)))
+    return min(alone, int(1 / ((1 - correlation) / alone + correlation / times) + _TIE))
+
+
 def _ranks(values: Array) -> Array:
     """Ranks from 1; equal values share the middle of theirs."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(count) - (count - 1) / 2)[place])
 
 
-def _factor(scores: Array, nominal: float, n: int) -> float | None:
-    """The quantile of the pooled scores with the correction for n, or None where n does not suffice."""
-    if n < needed(nominal):
+def _factor(scores: Array, nominal: float, n: int, alone: int) -> float | None:
+    """The quantile of the pooled scores with the correction for n. Where n does not suffice, but would if
+    nothing were shared in time, that with the correction for so many, which may only widen; else None."""
+    count = n if n >= needed(nominal) else alone
+    if count < needed(nominal):
         return None
     pooled = np.sort(scores[~np.isnan(scores)])
-    share = min(1.0, math.ceil((n + 1) * nominal - _TIE) / n)
+    share = min(1.0, math.ceil((count + 1) * nominal - _TIE) / count)
     factor = float(pooled[max(0, math.ceil(share * len(pooled) - _TIE) - 1)])
     return factor if math.isfinite(factor) else None
 

@@ -57,18 +57,22 @@ class Verdict:
         return record | {"comparisons": list(record["comparisons"])}
 
 
-def judge(backtest: Backtest, *, together: bool = False, seed: int = 0) -> Verdict:
+def judge(
+    backtest: Backtest, *, together: bool = False, seed: int = 0, simple: str = "simple method"
+) -> Verdict:
     """The verdict of a backtest.
 
     One to four series: the Diebold–Mariano test over origins, of the mean over the series; it needs 8 test
     origins. Five series or more: the paired bootstrap over series; with 8 test origins the Diebold–Mariano
-    test has to agree (the larger p counts), because series that move together are not independent.
+    test has to agree (the larger p counts), because series that move together are not independent. What
+    fell together is told by the calendar (`Backtest.moment`).
 
     Args:
         backtest: with the model's seeds and the baselines.
         together: the forecast is the ensemble of the seeds. Otherwise it is that of one seed, and the loss is
             the mean of the seeds' losses: what a seed may be expected to lose.
         seed: of the bootstrap's draws.
+        simple: what the baselines are called, in the singular.
     """
     model = backtest.model[0].title
     if not backtest.baselines:
@@ -87,7 +91,8 @@ def judge(backtest: Backtest, *, together: bool = False, seed: int = 0) -> Verdi
     sample = None if np.array_equal(known, places) else sample_words(backtest, places, known)
     rival = lower(losses, chosen)
     outcome = _outcome(found[0], rival)
-    words = _words(outcome, model, chosen, rival, losses.measure, sample, found)
+    facts = _facts(found[0], losses.measure, sample)
+    words = _words(outcome, model, chosen.title, f"the strongest {simple}", rival, facts, found)
     return Verdict(outcome, chosen.name, chosen.title, losses.measure, sample, found, words)
 
 
@@ -115,32 +120,31 @@ def _outcome(whole: Comparison, rival: Method | None) -> Outcome:
 def _words(
     outcome: Outcome,
     model: str,
-    chosen: Method,
+    name: str,
+    best: str,
     rival: Method | None,
-    measure: str,
-    sample: str | None,
+    facts: str,
     found: Sequence[Comparison],
 ) -> str:
-    whole, name = found[0], chosen.title
-    facts = _facts(whole, measure, sample)
+    whole = found[0]
     if outcome == "better":
-        words = f"The {model} is better than {name}, the strongest simple method: {facts}."
+        words = f"The {model} is better than {name}, {best}: {facts}."
     elif outcome == "worse":
         words = f"The {model} loses to {name}: {facts}. Use {name} instead: it is simpler and errs less."
     elif outcome == "cannot tell":
         words = (
-            f"Cannot tell whether the {model} beats {name}, the strongest simple method: {whole.reason}. "
+            f"Cannot tell whether the {model} beats {name}, {best}: {whole.reason}. "
             f"{_capital(facts)}. More rows or a shorter horizon give more origins."
         )
     elif whole.adjusted is not None and whole.adjusted < _LEVEL and rival is not None:
         words = (
-            f"The {model} beats {name}, the strongest simple method on the earlier origins ({facts}), but "
+            f"The {model} beats {name}, {best} on the earlier origins ({facts}), but "
             f"{rival.title} errs less than it on the later ones. "
             f"Use {rival.title}: it is simpler and enough."
         )
     else:
         words = (
-            f"No difference shown between the {model} and {name}, the strongest simple method: {facts}. "
+            f"No difference shown between the {model} and {name}, {best}: {facts}. "
             f"Use {name}: it is simpler and enough."
         )
     return " ".join([words, *_by_steps(outcome, found)])

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from longspan.core.seeds import derive
 from longspan.evaluation.backtest import Backtest, Method, common, ensemble
-from longspan.metrics.significance import Test, diebold_mariano, holm, paired_bootstrap, shared_shocks
+from longspan.evaluation.paired import paired_test
+from longspan.metrics.arrays import known_means
+from longspan.metrics.significance import Test, holm
 
 __all__ = ["Comparison", "Losses", "adjusted", "compare", "losses_of", "lower", "strongest"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-LEAST_ORIGINS = 8  # of the Diebold–Mariano test
-LEAST_SERIES = 5  # of the bootstrap over series
 
 
 @dataclass(frozen=True)
@@ -135,20 +134,13 @@ def compare(losses: Losses, name: str, steps: tuple[int, int], seed: int) -> Com
     """The model against the baseline of this name over the steps (first, last), p not yet adjusted."""
     first, last = steps
     part = slice(first - 1, last)
-    places = losses.places[name][:, part]
-    means = [_origin_means(each[:, part], places) for each in (losses.model, losses.baselines[name])]
-    early, late = (
-        _table(losses.backtest, means, which) for which in (losses.backtest.calibrates, losses.backtest.tests)
-    )
-    reach = math.ceil(last / _stride(losses.backtest))
-    series = int((~np.isnan(late[0])).any(axis=1).sum())
-    if series < LEAST_SERIES:
-        units = [_means(each.T) for each in late]
-        found, test = _over_origins(units, reach)
-    else:
-        units = [_means(each) for each in late]
-        found, test = _over_series(early, late, units, reach, derive(seed, "bootstrap", first, last))
-    return _comparison(steps, units, found, test)
+    places, tests = losses.places[name][:, part], losses.backtest.tests
+    ours, theirs = (known_means(each[:, part], places) for each in (losses.model, losses.baselines[name]))
+    units = losses.backtest.units(last)
+    found, test = paired_test(units, ours - theirs, derive(seed, "bootstrap", first, last), tests)
+    late = [np.where(tests, each, np.nan) for each in (ours, theirs)]
+    many = units.are_many(late[0])
+    return _comparison(steps, [units.means(each, many=many) for each in late], found, test)
 
 
 def adjusted(found: Sequence[Comparison], choices: int) -> tuple[Comparison, ...]:
@@ -191,78 +183,3 @@ def _comparison(steps: tuple[int, int], units: Sequence[Array], found: Test | No
     if found is None:
         return Comparison(*steps, error, baseline, effect, interval, None, None, n, "", reason=test)
     return Comparison(*steps, error, baseline, effect, interval, found.p, None, n, test)
-
-
-def _over_origins(units: Sequence[Array], reach: int) -> tuple[Test | None, str]:
-    """The test of losses (K,) at the test origins and its name, or None and why there is none."""
-    n = int((~np.isnan(units[0])).sum())
-    if n < LEAST_ORIGINS:
-        return None, f"there {_count(n, 'test origin')}, and the test needs {LEAST_ORIGINS}"
-    if n < reach:
-        return None, f"the {n} test origins overlap: together they span less than one forecast"
-    return diebold_mariano(units[0], units[1], reach), "Diebold–Mariano over origins"
-
-
-def _over_series(
-    early: Sequence[Array], late: Sequence[Array], units: Sequence[Array], reach: int, seed: int
-) -> tuple[Test | None, str]:
-    """The bootstrap of losses (N,) or, if its p is larger, the test that sees what series share in time.
-
-    Args:
-        early, late: losses (N, K) of the model and the baseline at the calibrating and the test origins.
-        units: the means of ``late`` over origins.
-    """
-    boot = paired_bootstrap(units[0] - units[1], seed)
-    if np.count_nonzero(~np.isnan(late[0]).all(axis=0)) >= LEAST_ORIGINS:
-        found, why = _over_origins([_means(each.T) for each in late], reach)
-        test = f"{why}, of the mean over series"
-        if found is None:
-            return None, why
-    else:
-        both = np.concatenate([early[0] - early[1], late[0] - late[1]], axis=1)
-        tested = np.arange(both.shape[1]) >= early[0].shape[1]
-        found, test = shared_shocks(both, tested, reach), "t test over series, with what origins share"
-        if math.isnan(found.p):
-            return None, "there is one origin, where what all series share cannot be told from skill"
-    return (found, test) if found.p > boot.p else (boot, "paired bootstrap over series")
-
-
-def _origin_means(losses: Array, places: Mask) -> Array:
-    """(n,): the mean loss of each origin over its places; NaN where it has none."""
-    total, count = np.where(places, losses, 0.0).sum(axis=1), places.sum(axis=1)
-    return np.asarray(np.divide(total, count, out=np.full(len(losses), np.nan), where=count > 0))
-
-
-def _means(values: Array) -> Array:
-    """The mean of each row over what is known of it; NaN where nothing is."""
-    return _origin_means(values, ~np.isnan(values))
-
-
-def _table(backtest: Backtest, values: Sequence[Array], which: Mask) -> list[Array]:
-    """Values (n,) of the origins ``which`` as (N, K): a row a series, oldest first, aligned at the last."""
-    rows = np.flatnonzero(which)
-    rows = rows[np.lexsort((-backtest.origin[rows], backtest.series[rows]))]
-    numbers, place = np.unique(backtest.series, return_inverse=True)
-    series = place[rows]
-    starts = np.flatnonzero(np.diff(series, prepend=-1))
-    rank = np.arange(len(rows)) - np.repeat(starts, np.diff(starts, append=len(rows)))
-    size = int(rank.max(initial=-1)) + 1
-    found = []
-    for each in values:
-        table = np.full((len(numbers), size), np.nan)
-        table[series, size - 1 - rank] = each[rows]
-        found.append(table)
-    return found
-
-
-def _stride(backtest: Backtest) -> int:
-    """The least distance between two test origins of a series; one horizon where there is no second."""
-    rows = np.flatnonzero(backtest.tests)
-    rows = rows[np.lexsort((backtest.origin[rows], backtest.series[rows]))]
-    same = np.diff(backtest.series[rows]) == 0
-    steps = np.diff(backtest.origin[rows])[same]
-    return max(1, int(steps.min())) if len(steps) else backtest.horizon
-
-
-def _count(n: int, noun: str) -> str:
-    return f"is {n} {noun}" if n == 1 else f"are {n} {noun}s"

@@ -9,7 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from longspan.core.errors import InputError
 
-__all__ = ["Known", "Values", "actual_values", "forecast_values", "increasing_levels", "mean"]
+__all__ = [
+    "Known",
+    "Values",
+    "actual_values",
+    "forecast_values",
+    "group_means",
+    "increasing_levels",
+    "known_means",
+    "mean",
+]
 
 Values = NDArray[np.float64]
 Known = NDArray[np.bool_]
@@ -62,6 +71,21 @@ def increasing_levels(levels: Sequence[float] | Values, where: str) -> Values:
 def mean(terms: Values) -> float:
     """Mean of the terms, or NaN of none: no known actual, no score."""
     return float(terms.mean()) if terms.size else float("nan")
+
+
+def known_means(values: Values, known: Known | None = None) -> Values:
+    """Means along axis 1 over the known places (not NaN, or as ``known`` says); NaN where there are none."""
+    there = ~np.isnan(values) if known is None else known
+    total, count = np.where(there, values, 0.0).sum(axis=1), there.sum(axis=1)
+    return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
+
+
+def group_means(values: Values, group: NDArray[np.int64], groups: int) -> Values:
+    """(groups,): means of the known values (n,) of each group, numbered from 0; NaN where there are none."""
+    known = ~np.isnan(values)
+    count = np.bincount(group[known], minlength=groups)
+    total = np.bincount(group[known], values[known], minlength=groups)
+    return np.asarray(np.divide(total, count, out=np.full(groups, np.nan), where=count > 0))
 
 
 def _refuse_infinite(values: Values, name: str, where: str) -> None:

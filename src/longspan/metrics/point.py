@@ -17,6 +17,8 @@ from longspan.metrics.arrays import Values, actual_values, forecast_values, mean
 
 __all__ = ["by_horizon", "mae", "mase", "mse", "rmse", "seasonal_scale", "smape"]
 
+_CONSTANT = 1e-12  # of the largest value: a scale below it is rounding
+
 
 def mae(actual: ArrayLike, forecast: ArrayLike) -> float:
     """Mean absolute error, in the unit of the data: mean |y - f|."""
@@ -73,7 +75,7 @@ def seasonal_scale(history: ArrayLike, season: int) -> Values:
     """The seasonal naive's error in the past: mean |y_t - y_{t-season}| over pairs with both values known.
 
     It is NaN where it says nothing: no such pair (a history no longer than a season, or too many gaps), or
-    all pairs equal (a constant history).
+    all pairs equal but for rounding (a constant history).
 
     Args:
         history: (..., C), oldest first, NaN where missing; shorter series are padded with NaN on the left.
@@ -96,8 +98,9 @@ def seasonal_scale(history: ArrayLike, season: int) -> Values:
     known = ~np.isnan(steps)
     total = np.where(known, steps, 0).sum(axis=-1)
     count = known.sum(axis=-1)
+    largest = np.abs(np.nan_to_num(values)).max(axis=-1, initial=0.0)
     scale = np.full(total.shape, np.nan)
-    np.divide(total, count, out=scale, where=total > 0)
+    np.divide(total, count, out=scale, where=total > _CONSTANT * count * largest)
     return scale
 
 

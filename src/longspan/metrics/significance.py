@@ -14,10 +14,13 @@ from scipy.special import stdtr, stdtrit
 
 from longspan.core.checks import whole
 from longspan.core.errors import InputError
+from longspan.metrics.arrays import group_means
+from longspan.metrics.shared import shared_variance
 
 __all__ = ["Test", "diebold_mariano", "holm", "paired_bootstrap", "shared_shocks"]
 
 Values = NDArray[np.float64]
+Numbers = NDArray[np.int64]
 
 _CONFIDENCE = 0.95
 # Up to here the bootstrap is drawn; with more values its distribution is Student's to three digits.
@@ -132,41 +135,50 @@ def paired_bootstrap(difference: ArrayLike, seed: int, draws: int = 9999) -> Tes
     return Test(p, statistic, n, (mean - reach, mean + reach))
 
 
-def shared_shocks(difference: ArrayLike, tests: ArrayLike, reach: int = 1) -> Test:
-    """Is the mean of differences (N, K) zero, where N series share what happens at each of K origins?
+def shared_shocks(
+    difference: ArrayLike, series: Numbers, origin: Numbers, tests: ArrayLike, reach: int = 1
+) -> Test:
+    """Is the mean of differences (n,) zero, where series share what happens at each origin?
 
-    The variance of the mean over the tested origins has two parts: that of the series' means, as if series
-    were independent, and what all series have in common at an origin: how much the means of *all* origins
-    vary beyond what the residuals of series and origin explain. Student's t has Satterthwaite's degrees of
-    freedom. Where series share nothing this is close to the paired t test. Where they move together that test
-    is fooled, because a thousand series are then not a thousand experiments.
+    What is tested is the mean over series of each series' mean. Its variance has two parts: that of the
+    series' means, as if series were independent, and what all series have in common at an origin
+    (`shared_variance` of *all* origins), which counts by the weight that each origin has in the mean.
+    Student's t has Satterthwaite's degrees of freedom. Where series share nothing this is close to the paired
+    t test. Where they move together that test is fooled, because a thousand series are then not a thousand
+    experiments.
 
     Args:
-        difference: (N, K), NaN where unknown; origins in order of time.
-        tests: bool (K,), the origins whose mean is tested; the others only tell how much origins vary.
+        difference: (n,), NaN where unknown.
+        series, origin: int64 (n,), of which series and at which origin; at most one of a series at an origin.
+        tests: bool (n,), the differences that are tested; the others only tell how much origins vary.
         reach: of a forecast in origins, rounded up; overlapping origins count for fewer.
 
     Returns:
-        A test of n series; p is NaN with fewer than 2 series or fewer than 2 origins.
+        A test of as many pairs as there are series; p is NaN with fewer than 2 series, and where every series
+        has one origin, the same as others.
 
     Sources: Cameron, Gelbach and Miller, "Robust inference with multiway clustering", Journal of Business &
     Economic Statistics 29 (2011), here with variance components, since origins are few; Satterthwaite, "An
     approximate distribution of estimates of variance components", Biometrics Bulletin 2 (1946).
     """
     reach = whole(reach, "reach", "shared_shocks", minimum=1)
-    d, late = np.asarray(difference, dtype=np.float64), np.asarray(tests, dtype=bool)
-    if d.ndim != 2 or late.shape != d.shape[1:]:
-        raise InputError(f"shared_shocks: expected (N, K) and (K,), got {d.shape} and {late.shape}")
+    d, late = _row(difference, "difference"), np.asarray(tests, dtype=bool)
+    for name, each in (("series", series), ("origin", origin), ("tests", late)):
+        if each.shape != d.shape:
+            raise InputError(f"shared_shocks: expected {name} of shape {d.shape}, got {each.shape}")
     known = ~np.isnan(d)
-    tested = _row_means(d[:, late])
-    tested = tested[~np.isnan(tested)]
-    n, origins = len(tested), int(known.any(axis=0).sum())
-    if n < 2 or origins < 2:
+    late = late & known
+    _, number, count = np.unique(series[late], return_inverse=True, return_counts=True)
+    n = len(count)
+    shared = shared_variance(d[known], series[known], origin[known])
+    if n < 2 or np.isnan(shared.variance):
         return _untested(n)
+    tested = group_means(d[late], number, n)
+    _, place = np.unique(origin[late], return_inverse=True)
+    share = np.bincount(place, 1 / (n * count[number]))
     of_series = float(tested.var(ddof=1)) / n
-    degrees = max(1.0, origins / reach - 1)
-    counted = max(1.0, float(known[:, late].any(axis=0).sum()) / reach)
-    of_origins = _origin_variance(d, known) / counted
+    of_origins = shared.variance * min(1.0, reach * float(share @ share))
+    degrees = max(1.0, (shared.degrees + 1) / reach - 1)
     variance = of_series + of_origins
     if _nothing(variance, tested):
         return _student(tested, 0.0, n - 1)
@@ -205,27 +217,6 @@ def _student(values: Values, variance: float, degrees: float) -> Test:
     p = min(1.0, 2 * float(stdtr(degrees, -abs(statistic))))
     reach = error * float(stdtrit(degrees, (1 + _CONFIDENCE) / 2))
     return Test(p, statistic, n, (mean - reach, mean + reach))
-
-
-def _row_means(values: Values) -> Values:
-    """Means over the known values of each row; NaN where there are none."""
-    known = ~np.isnan(values)
-    total, count = np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1)
-    return np.asarray(np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0))
-
-
-def _origin_variance(d: Values, known: NDArray[np.bool_]) -> float:
-    """The variance over origins of what all series share: the component of the columns, at least zero."""
-    d, known = d[:, known.any(axis=0)], known[:, known.any(axis=0)]
-    centred = d - _row_means(d)[:, None]
-    columns = _row_means(centred.T)
-    residual = (centred - columns)[known]
-    cells, rows = len(residual), int(known.any(axis=1).sum())
-    free = cells - rows - len(columns) + 1
-    if free < 1:
-        return float(columns.var(ddof=1))
-    own = float((residual**2).sum()) / free * float(np.mean(1 / known.sum(axis=0)))
-    return max(0.0, float(columns.var(ddof=1)) - own)
 
 
 def _nothing(variance: float, values: Values) -> bool:

@@ -21,7 +21,7 @@ from longspan.evaluation.backtest import Backtest, Method
 from longspan.metrics.point import seasonal_scale
 from longspan.models.fitting import Preparation, Recipe, fit_forecaster
 from longspan.models.forecasting import forecast_all
-from longspan.models.origins import Origins, chosen_series, origin_windows
+from longspan.models.origins import Origins, chosen_series, moments, origin_windows
 from longspan.models.rivals import Rivals, run_baselines
 from longspan.models.session import Session
 from longspan.store.stage import Result, Stage
@@ -102,6 +102,7 @@ def run_backtest(
         levels=ready.design.levels,
         model=tuple(model),
         baselines=tuple(simple),
+        moment=moments(full, places.series, places.origin),
     )
     return Backtested(backtest, histories, notes)
 
@@ -193,8 +194,9 @@ def _scale(panel: Panel, origins: Origins, season: int, series: NDArray[np.int64
 def _left_out(panel: Panel, origins: Origins, chosen: NDArray[np.int64]) -> str:
     short = int((panel.observed <= origins.part).sum())
     if len(chosen) == len(panel) - short:
+        are = "is" if short == 1 else "are"
         return (
-            f"{short:,} of {len(panel):,} series are too short for the backtest, whose part is "
+            f"{short:,} of {len(panel):,} series {are} too short for the backtest, whose part is "
             f"{origins.part:,} values"
         )
     return f"the backtest is on a seeded sample of {len(chosen):,} of {len(panel):,} series"

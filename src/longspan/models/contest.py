@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from longspan.core.errors import InputError
+from longspan.evaluation.paired import Units
 from longspan.models.session import Budget, Session
 from longspan.nn.encoders import Encoder
 from longspan.store.stage import Keeper, Result, Stage
@@ -37,54 +37,10 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-Index = NDArray[np.int64]
 
 _STREAMED = 200  # steps that are timed one by one
 _READINGS = 7  # whole sequences that are timed
 _WARMING = 20
-
-
-@dataclass(frozen=True, eq=False)
-class Units:
-    """What the losses are of: n units, each of a group and of a place in time.
-
-    Args:
-        group: int64 (n,), from 0: the series, document or speaker that a unit is of.
-        place: int64 (n,), from 0: when; units of the same place happened at the same time.
-        reach: over how many places one unit reaches; overlapping units are not independent.
-        word: what one of them is, in the singular: ``origin``, ``sequence``. groups: what groups are called.
-        shared: units of one place share what happens then; False for examples that have no time.
-    """
-
-    group: Index
-    place: Index
-    reach: int = 1
-    word: str = "unit"
-    groups: str = "groups"
-    shared: bool = True
-
-    def __post_init__(self) -> None:
-        if self.group.ndim != 1 or self.place.shape != self.group.shape:
-            raise InputError(
-                f"Units: expected group and place of one shape (n,), got {self.group.shape} and "
-                f"{self.place.shape}"
-            )
-        if self.reach < 1:
-            raise InputError(f"Units: expected a reach from 1, got {self.reach}")
-
-    def __len__(self) -> int:
-        return len(self.group)
-
-    @classmethod
-    def independent(cls, count: int, word: str = "example") -> Units:
-        """Units that have nothing in common, each a group of its own."""
-        return cls(np.arange(count), np.zeros(count, dtype=np.int64), word=word, shared=False)
-
-    def table(self, values: Array) -> Array:
-        """Values (n,) as (groups, places), NaN where there is none."""
-        found = np.full((int(self.group.max()) + 1, int(self.place.max()) + 1), np.nan)
-        found[self.group, self.place] = values
-        return found
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from longspan.core.errors import ModelError
 from longspan.models.features import WindowFeatures
 from longspan.models.forecaster import DirectForecaster, Forecaster, StepForecaster
 from longspan.nn.encoders import build_encoder
@@ -16,6 +18,8 @@ from longspan.nn.heads import LEVELS, build_head
 __all__ = ["Decoding", "Design", "build_forecaster", "load_members", "member_tensors"]
 
 Decoding = Literal["direct", "step"]
+_Season = Annotated[int, Field(ge=1, le=1 << 16)]
+_NOW = "Restore the model from a copy or make it again."
 
 
 class Design(BaseModel):
@@ -34,9 +38,9 @@ class Design(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     context: int = Field(ge=1, le=1 << 24)
-    horizon: int = Field(ge=1, le=1 << 24)
-    seasons: tuple[int, ...] = ()
-    anchor: int = Field(default=0, ge=0)
+    horizon: int = Field(ge=1, le=1 << 17)
+    seasons: tuple[_Season, ...] = Field(default=(), max_length=64)
+    anchor: int = Field(default=0, ge=0, le=1 << 16)
     step_size: int = Field(ge=1, le=1 << 16)
     future_size: int = Field(ge=1, le=1 << 16)
     encoder: str = "lstm"
@@ -45,9 +49,9 @@ class Design(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     encoder_options: dict[str, bool | int | float] = Field(default_factory=dict)
     head: str = "quantile"
-    levels: tuple[float, ...] = LEVELS
+    levels: tuple[float, ...] = Field(default=LEVELS, max_length=1 << 12)
     decoding: Decoding = "direct"
-    shortcut: int = Field(default=0, ge=0)
+    shortcut: int = Field(default=0, ge=0, le=1 << 25)
     nonnegative: bool = False
 
     @property
@@ -95,7 +99,12 @@ def member_tensors(forecasters: Sequence[Forecaster]) -> dict[str, Tensor]:
 
 
 def load_members(design: Design, tensors: Mapping[str, Tensor], count: int) -> tuple[Forecaster, ...]:
-    """The ``count`` forecasters whose weights `member_tensors` gave, in evaluation mode."""
+    """The ``count`` forecasters whose weights `member_tensors` gave, in evaluation mode.
+
+    Raises:
+        ModelError: the tensors are not those of so many networks of the design, or no network has it.
+    """
+    _check_tensors(design, tensors, count)
     forecasters = []
     for number in range(count):
         prefix = _prefix(number)
@@ -108,6 +117,39 @@ def load_members(design: Design, tensors: Mapping[str, Tensor], count: int) -> t
         forecaster.load_state_dict(own)
         forecasters.append(forecaster.eval())
     return tuple(forecasters)
+
+
+def _check_tensors(design: Design, tensors: Mapping[str, Tensor], count: int) -> None:
+    """Compare names and shapes before there is memory for a network: its sizes may be anything."""
+    try:
+        with torch.device("meta"):
+            wanted = build_forecaster(design).state_dict()
+    except (TypeError, ValueError, RuntimeError) as error:  # those of ours are ValueErrors
+        raise ModelError(f"design: no network can be built to it ({error}). {_NOW}") from error
+    surplus = set(tensors)
+    for number in range(count):
+        for name, like in wanted.items():
+            own = _prefix(number) + name
+            if not _fits(tensors.get(own), like):
+                raise ModelError(
+                    f"weights: expected {own!r} as {_kind(like)}, which is what the design makes it, got "
+                    f"{_kind(tensors.get(own))}. {_NOW}"
+                )
+            surplus.remove(own)
+    if surplus:
+        raise ModelError(
+            f"weights: expected those of {count:,} networks of the design, got {min(surplus)!r} too. {_NOW}"
+        )
+
+
+def _fits(tensor: Tensor | None, like: Tensor) -> bool:
+    if tensor is None or tensor.shape != like.shape:
+        return False
+    return tensor.is_floating_point() == like.is_floating_point()
+
+
+def _kind(tensor: Tensor | None) -> str:
+    return "none" if tensor is None else f"{tensor.dtype} of shape {tuple(tensor.shape)}"
 
 
 def _prefix(number: int) -> str:

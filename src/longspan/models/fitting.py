@@ -12,6 +12,7 @@ from torch import nn
 from longspan.baselines.linear import ridge_map
 from longspan.core.errors import DataError
 from longspan.core.seeds import derive
+from longspan.core.wording import spell
 from longspan.data.panel import Panel
 from longspan.data.windows import Windows, validation_windows
 from longspan.models.batches import TrainingBatches, gather_inputs
@@ -113,7 +114,7 @@ def held_out(panel: Panel, features: WindowFeatures, validation: int) -> tuple[W
         raise DataError(
             f"expected known values in the {features.reach:,} steps before a forecast of the validation part "
             f"(the last {validation:,} steps), got none. Cut off what follows the gap, or give a longer "
-            "--context or another --validation",
+            f"{spell('context')} or another {spell('validation')}",
             column=panel.schema.target,
         )
     return windows, np.unique(np.linspace(0, len(windows) - 1, _MOST_WINDOWS).astype(np.int64))

@@ -7,7 +7,6 @@ forecast, from every origin with the values up to that origin, and nothing is fi
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from longspan.data.panel import Panel
 from longspan.data.windows import Windows
 from longspan.evaluation.backtest import Method
 from longspan.evaluation.scoring import point_scores, quantile_scores
+from longspan.metrics.arrays import known_means
 from longspan.metrics.point import seasonal_scale
 from longspan.models.contest import (
     Contestant,
@@ -39,6 +39,7 @@ from longspan.models.design import build_forecaster
 from longspan.models.fitting import Preparation, Recipe, fit_forecaster, prepare
 from longspan.models.forecast_split import before_test, windows_in_test
 from longspan.models.forecasting import forecast_all
+from longspan.models.origins import moments
 from longspan.models.rivals import Rivals, run_baselines, select_baselines
 from longspan.models.session import Session
 from longspan.nn.encoders import Encoder
@@ -107,12 +108,9 @@ class ForecastContest:
 
     @cached_property
     def units(self) -> Units:
-        """One for each origin of the test part; series end together."""
+        """One for each origin of the test part, placed by the calendar."""
         series, cut = self._pairs
-        group = np.unique(series, return_inverse=True)[1]
-        back = (self.windows.last_cut[series] - cut) // self.windows.stride
-        reach = math.ceil(self.recipe.horizon / self.windows.stride)
-        return Units(group.astype(np.int64), int(back.max()) - back, reach, "origin", "series")
+        return Units.of_origins(series, moments(self.panel, series, cut), self.recipe.horizon)
 
     def contestant(self, encoder: str, width: int) -> Contestant:
         """The encoder with this width; nothing is allocated."""
@@ -353,11 +351,7 @@ def _everywhere(method: Method | None, like: Array) -> Array:
 def _losses(actual: Array, median: Array, divisor: Array) -> Array:
     """(n,) the mean absolute error of each origin over its known steps, divided; NaN where none is known or
     a step was not forecast."""
-    known = ~np.isnan(actual)
-    errors = np.where(known, np.abs(actual - median), 0.0).sum(axis=1)
-    count = known.sum(axis=1)
-    mean = np.divide(errors, count, out=np.full(len(actual), np.nan), where=count > 0)
-    return np.asarray(mean / divisor)
+    return np.asarray(known_means(np.abs(actual - median), ~np.isnan(actual)) / divisor)
 
 
 def _shown(scores: dict[str, float]) -> dict[str, float]:

@@ -53,9 +53,10 @@ def windows_in_test(
     most = max(1, _MOST_ORIGINS // ((test - horizon) // step + 1))
     chosen, notes = np.flatnonzero(long_enough), []
     if len(chosen) < len(panel):
+        short = len(panel) - len(chosen)
+        are = "is" if short == 1 else "are"
         notes.append(
-            f"{len(panel) - len(chosen):,} of {len(panel):,} series are too short for the test part of "
-            f"{test:,} values"
+            f"{short:,} of {len(panel):,} series {are} too short for the test part of {test:,} values"
         )
     if len(chosen) > most:
         notes.append(f"tested on a seeded sample of {most:,} of {len(chosen):,} series")

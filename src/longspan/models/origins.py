@@ -18,7 +18,15 @@ from longspan.data.panel import Panel
 from longspan.data.seasons import infer_seasons
 from longspan.data.windows import Windows
 
-__all__ = ["Origins", "before_origins", "chosen_series", "origin_windows", "plan_origins"]
+__all__ = [
+    "Origins",
+    "before_origins",
+    "chosen_series",
+    "moments",
+    "origin_windows",
+    "plan_origins",
+    "without_calendar",
+]
 
 Index = NDArray[np.int64]
 _FEW, _MANY = 16, 4  # origins wanted of one series where there are few, or many
@@ -169,3 +177,25 @@ def origin_windows(panel: Panel, origins: Origins, series: Index, reach: int) ->
     tests = panel.observed - origins.horizon
     calibrates = panel.observed - origins.before_test - origins.gap
     return windows(calibrates, origins.calibrating), windows(tests, origins.testing)
+
+
+def without_calendar(panel: Panel) -> bool:
+    """Whether steps are only counted, each series by itself: there is no time column, or its stamps lie on no
+    grid and were taken one step each."""
+    schema = panel.schema
+    return schema.time is None or (schema.frequency.unit == "row" and schema.time_format != "step")
+
+
+def moments(panel: Panel, series: Index, cut: Index) -> Index:
+    """int64 (n,): the step of the calendar at which each window is cut, the same for all series at one time.
+
+    Where steps are only counted nobody knows what fell together; series are then taken to end together, as
+    the rows of a table that was written in one go do, and steps count back from the last known value.
+
+    Args:
+        panel: where the windows are. series, cut: int64 (n,), as `Windows.pairs` gives them.
+    """
+    if without_calendar(panel):
+        return cut - panel.observed[series]
+    first, _ = panel.frequency.steps_between(int(panel.start.min()), panel.start)
+    return np.asarray(first[series] + cut)

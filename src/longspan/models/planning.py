@@ -9,6 +9,7 @@ import numpy as np
 
 from longspan.baselines.naive import last_value, seasonal_naive
 from longspan.core.errors import DataError, InputError
+from longspan.core.wording import passing, spell
 from longspan.data.covariates import fit_covariates, require_horizon
 from longspan.data.panel import Panel, require_length
 from longspan.data.windows import Windows, training_windows
@@ -65,6 +66,12 @@ def plan_forecaster(
     validation = max(horizon, median // 10) if validation is None else validation
     if validation < horizon:
         raise InputError(f"validation: expected at least the horizon, {horizon}, got {validation}")
+    most = int(panel.observed.max()) - horizon - 2  # what is left must be enough to learn from
+    if validation > most >= horizon:
+        raise InputError(
+            f"{spell('validation')} expected at most {most:,}, so that values are left to learn from, got "
+            f"{validation:,}"
+        )
     notes = require_length(panel, validation + horizon + 2)
     levels = LEVELS if wishes.levels is None else check_levels(wishes.levels)
     head = build_head(wishes.head, levels)
@@ -150,7 +157,7 @@ def training_part(panel: Panel, features: WindowFeatures, validation: int) -> Wi
         raise DataError(
             f"expected series of at least {least + validation + features.horizon} known values (horizon "
             f"{features.horizon}, and {validation} to validate on), got {int(panel.observed.max())} in the "
-            "longest. Give more history, or a smaller --horizon or --validation",
+            f"longest. Give more history, or a smaller {spell('horizon')} or {spell('validation')}",
             column=panel.schema.target,
         )
     return windows
@@ -183,7 +190,7 @@ def _shortcut(panel: Panel, context: int, spare: int, head: Head, wishes: Wishes
     if wishes.decoding != "direct" or not head.centred:
         if wishes.shortcut:
             raise InputError(
-                "shortcut: expected none with --decoding step or counts; leave it out, or use direct decoding"
+                f"{spell('shortcut')} does not go with {passing('decoding', 'step')} or counts. Leave it out"
             )
         return 0
     wanted = len(panel) <= _FEW_SERIES if wishes.shortcut is None else wishes.shortcut
@@ -194,8 +201,8 @@ def _check_counts(panel: Panel) -> None:
     wrong = (panel.target < 0) | (panel.target != np.floor(panel.target)) & ~np.isnan(panel.target)
     if wrong.any():
         raise DataError(
-            "expected counts (0, 1, 2 …) for --head negative-binomial, got "
-            f"{panel.target[wrong.argmax()]:g}. Use --head quantile",
+            f"expected counts (0, 1, 2 …) for {passing('head', 'negative-binomial')}, got "
+            f"{panel.target[wrong.argmax()]:g}. Use {passing('head', 'quantile')}",
             column=panel.schema.target,
         )
 

@@ -1,7 +1,7 @@
 """Is one contestant better than another? Paired tests over the units of the test part, and over the seeds.
 
 A difference between two networks has two sources of chance: which units were tested, and which seeds were
-trained. The units are tested as a backtest's are (`longspan.evaluation.versus`): few groups by the
+trained. The units are tested as a backtest's are (`longspan.evaluation.paired`): few groups by the
 Diebold-Mariano test over places in time, many by the paired bootstrap over groups, with what the groups share
 in time. The variance over the seeds is then added, since other seeds would have given other networks.
 """
@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
-from longspan.evaluation.versus import LEAST_ORIGINS, LEAST_SERIES
-from longspan.metrics.significance import Test, diebold_mariano, holm, paired_bootstrap, shared_shocks
-from longspan.models.contest import Units
+from longspan.evaluation.paired import Units, paired_test
+from longspan.metrics.significance import Test, holm
 
 __all__ = ["LEVEL", "Duel", "adjust", "duel", "mean_loss", "strongest", "with_seeds"]
 
@@ -94,7 +93,7 @@ def duel(
         return mean_loss(units, np.where(known, losses, np.nan))
 
     loss, against = (shared(each) for each in means)
-    found, test = _tested(units, np.where(known, means[0] - means[1], np.nan), seed)
+    found, test = paired_test(units, np.where(known, means[0] - means[1], np.nan), seed)
     exact = not against > 0
     effect = None if exact else 100 * (loss / against - 1)
     if found is None or math.isnan(found.p):
@@ -110,9 +109,7 @@ def duel(
 def mean_loss(units: Units, losses: Array) -> float:
     """The mean of losses (n,) that is tested: over groups of each group's mean, or of few groups over places
     of what they have in the mean there. NaN where nothing is known."""
-    table = units.table(losses)
-    many = _count(table) >= LEAST_SERIES
-    found = _means(table if many else table.T)
+    found = units.means(losses, many=units.are_many(losses))
     known = found[~np.isnan(found)]
     return float(known.mean()) if len(known) else math.nan
 
@@ -177,53 +174,6 @@ def strongest(losses: Sequence[Array]) -> int | None:
         if both.any() and losses[place][both].mean() < losses[champion][both].mean():
             champion = place
     return champion
-
-
-def _tested(units: Units, difference: Array, seed: int) -> tuple[Test | None, str]:
-    """The test of differences (n,) and its name, or None and why there is none."""
-    table = units.table(difference)
-    if _count(table) < LEAST_SERIES:
-        return _over_places(_means(table.T), units)
-    boot = paired_bootstrap(_means(table), seed)
-    if not units.shared:
-        return boot, f"paired bootstrap over {units.word}s"
-    places = int((~np.isnan(table)).any(axis=0).sum())
-    if places >= LEAST_ORIGINS:
-        found, why = _over_places(_means(table.T), units)
-        test = f"{why}, of the mean over {units.groups}"
-        if found is None:
-            return None, why
-    else:
-        found = shared_shocks(table, np.ones(table.shape[1], dtype=bool), units.reach)
-        test = f"t test over {units.groups}, with what {units.word}s share"
-        if math.isnan(found.p):
-            return (
-                None,
-                f"there is one {units.word}, where what all {units.groups} share cannot be told from skill",
-            )
-    return (found, test) if found.p > boot.p else (boot, f"paired bootstrap over {units.groups}")
-
-
-def _over_places(difference: Array, units: Units) -> tuple[Test | None, str]:
-    n = int((~np.isnan(difference)).sum())
-    if n < LEAST_ORIGINS:
-        return None, f"there are {n} {units.word}s to test on, and the test needs {LEAST_ORIGINS}"
-    if n < units.reach:
-        return None, f"the {n} {units.word}s overlap: together they span less than one"
-    zeros = np.where(np.isnan(difference), np.nan, 0.0)
-    return diebold_mariano(difference, zeros, units.reach), f"Diebold–Mariano over {units.word}s"
-
-
-def _count(table: Array) -> int:
-    """Groups of which something is known."""
-    return int((~np.isnan(table)).any(axis=1).sum())
-
-
-def _means(table: Array) -> Array:
-    """The mean of each row over what is known of it; NaN where nothing is."""
-    known = ~np.isnan(table)
-    total, count = np.where(known, table, 0.0).sum(axis=1), known.sum(axis=1)
-    return np.asarray(np.divide(total, count, out=np.full(len(table), np.nan), where=count > 0))
 
 
 def _degrees(quantile: float) -> float:

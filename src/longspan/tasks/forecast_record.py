@@ -7,16 +7,22 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longspan.core.wording import counted
 from longspan.evaluation.backtest import by_horizon, score_table
 from longspan.evaluation.conformal import calibrated_earlier
+from longspan.evaluation.verdict import judge
+from longspan.models.comparison import beside_baselines, scores_of
+from longspan.models.learned import Learned
 
 if TYPE_CHECKING:
     from longspan.data.panel import Panel
     from longspan.models.course import Asked, Course, Made
+    from longspan.models.forecasting import Forecasts
     from longspan.models.session import Budget
 
-__all__ = ["finite", "fit_record", "shown_metrics", "verdict"]
+__all__ = ["erred", "evaluated", "finite", "fit_record", "shown_metrics"]
 
+_UNFITTED = "simple method that needs no fitting"
 _SHOWN = ("mase", "smape", "rmse", "wql", "coverage_80", "coverage_95")
 
 
@@ -45,6 +51,7 @@ def fit_record(
         "steps": made.whole.validation,
         "backtest": _backtest(course, asked, made),
         "audit": made.audit.to_json(),
+        "learned": Learned.of_panel(panel).model_dump(mode="json"),
         "calibration": None if made.calibration is None else made.calibration.words(),
         "tuning": [each.row() for each in made.trials],
         "time": budget.to_json(),
@@ -87,23 +94,50 @@ def shown_metrics(record: dict[str, Any]) -> dict[str, Any]:
     ]
     found = {"verdict": backtest["verdict"]["words"], "outcome": backtest["verdict"]["outcome"]}
     shown: dict[str, Any] = found | ({"methods": methods} if methods else {})
-    return {"backtest": shown, "validation": record["validation"]}
+    # Those of the backtest are calibrated.
+    label = {} if record.get("calibration") is None else {"intervals": "before calibration"}
+    return {"backtest": shown, "validation": label | record["validation"]}
 
 
-def verdict(scores: dict[str, Any]) -> str:
-    """One sentence on given test data: is the model better than the baselines that need no fitting?"""
+def evaluated(
+    found: Forecasts, panel: Panel, until: Any, record: dict[str, Any], title: str
+) -> dict[str, Any]:
+    """Scores of forecasts of given test data, and the verdict: tested as that of the backtest is.
+
+    Args:
+        found: forecasts of windows with known futures. panel: where they were cut.
+        until: int64 (N,), rows of each series before the test part.
+        record: of the fit, which says what was learned from. title: of the model.
+    """
+    tested = beside_baselines(found, panel, until, title)
+    scores = scores_of(tested)
+    kept = Learned.read(record.get("learned"))
+    learned = int(kept.windows(panel, found.series, found.cut, tested.horizon).sum())
+    verdict = judge(tested, simple=_UNFITTED)
+    outcome, words = verdict.outcome, verdict.words
+    windows = len(found.cut)
+    if learned:
+        outcome = "not tested"
+        some = f"{'' if kept.whole else 'at least '}{learned:,} of {counted(windows, 'window')}"
+        which = counted(windows, "window") if learned == windows else some
+        words = f"This is no test: the model has learned from values of {which}. Here {erred(scores, title)}."
+    elif outcome == "cannot tell" and verdict.comparisons:
+        reason = verdict.comparisons[0].reason
+        words = f"On {counted(windows, 'window')} {erred(scores, title)}; too few to test, since {reason}."
+    counts = {"windows": windows, "series": len(set(found.series.tolist()))}
+    return counts | scores | {"verdict": words, "outcome": outcome, "learned_windows": learned}
+
+
+def erred(scores: dict[str, Any], title: str) -> str:
+    """A clause that claims nothing: which of the model and the strongest baseline erred less, by how much."""
     best = scores["strongest"]
     model, simple = scores["model"]["mase"], scores["baselines"][best]["mase"]
     unit = "MASE"
     if model is None or simple is None or model != model or simple != simple:
         unit, model, simple = "mean absolute error", scores["model"]["mae"], scores["baselines"][best]["mae"]
-    title = best.replace("_", " ")
-    if model < simple:
-        return (
-            f"the model beats {title}, the strongest baseline that needs no fitting: "
-            f"{unit} {model:.4g} against {simple:.4g}"
-        )
-    return f"{title} is better: {unit} {simple:.4g} against {model:.4g} of the model. Use it instead"
+    how = "less than" if model < simple else "more than" if model > simple else "as much as"
+    name = f"{best.replace('_', ' ')}, the strongest {_UNFITTED}"
+    return f"the {title} erred {how} {name} ({unit} {model:.4g} against {simple:.4g})"
 
 
 def finite(value: Any) -> Any:

@@ -61,9 +61,7 @@ class Examined:
     @cached_property
     def changed(self) -> bool:
         """Whether there was enough to calibrate on."""
-        return self.calibration is not None and any(
-            factor is not None for factor in self.calibration.factors.values()
-        )
+        return self.calibration is not None and bool(self.calibration.calibrated)
 
     @cached_property
     def rows(self) -> list[ScoreRow]:
@@ -151,9 +149,9 @@ def calibration_section(tested: Examined, calibration: Calibration | None) -> Se
 
 def _calibrated_shares(tested: Examined) -> dict[float, float]:
     """Coverage of the intervals that could be calibrated, NaN of the others."""
-    factors = {} if tested.calibration is None else tested.calibration.factors
+    factors = {} if tested.calibration is None else tested.calibration.calibrated
     found = tested.coverage(tested.mended)
-    return {share: float("nan") if factors.get(share) is None else found[share] for share in found}
+    return {share: found[share] if share in factors else float("nan") for share in found}
 
 
 def _how(tested: Examined) -> str:
