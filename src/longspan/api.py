@@ -16,8 +16,9 @@ from datetime import date, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from longspan.core.errors import InputError
-from longspan.tasks.base import Contents, Door, Options, Run, Task, Work, find_task, spell
+from longspan.core.errors import ModelError
+from longspan.tasks.base import Contents, Door, Options, Task, Work, find_task
+from longspan.tasks.place import HeldRun, Place, had_ended
 from longspan.tasks.settings import FitSettings
 
 if TYPE_CHECKING:
@@ -101,11 +102,11 @@ def fit_task(
         door: how to spell options in errors.
     """
     say = _tell if settings.progress else _LOG.info
-    if settings.out is not None and _had_ended(task, options, settings):
+    if settings.out is not None and had_ended(task, options, settings):
         say(f"the run had ended: {settings.out} is its model. The work folder that it left is removed")
         return load(settings.out)
-    place = _Place.check(settings, door)
-    run = Run(
+    place = Place.check(settings, door)
+    run = HeldRun(
         seed=settings.seed,
         device=settings.device,
         time_budget=settings.time_budget,
@@ -118,19 +119,15 @@ def fit_task(
     )
     if place is None:
         return Model._fresh(task, task.load_work().fit(data, options, run), command)
-    from longspan.store.atomic import remove_folder
-
-    fresh = not os.path.lexists(place.workspace)
     try:
-        work = task.load_work().fit(data, options, run)
+        model = Model._fresh(task, task.load_work().fit(data, options, run), command)
+        model.save(place.out, force=settings.force)
     except BaseException:
-        if fresh and place.workspace.is_dir() and not place.has_checkpoints():
-            remove_folder(place.workspace)  # nothing to go on from, so nothing is left
+        for space in run.held:
+            space.discard()
         raise
-    model = Model._fresh(task, work, command)
-    model.save(place.out, force=settings.force)
-    if place.workspace.is_dir():
-        remove_folder(place.workspace)
+    for space in run.held:
+        space.remove()
     return model
 
 
@@ -138,16 +135,21 @@ def load(path: str | os.PathLike[str]) -> Model:
     """The model that a folder holds.
 
     Raises:
-        ModelError: no model folder, or one that is incomplete, altered or newer than this version.
+        ModelError: no model folder, or one that is incomplete, altered, newer than this version, or of
+            parts that do not go together.
     """
-    from longspan.store.folder import WEIGHTS, read_folder
+    from longspan.store.folder import MANIFEST, WEIGHTS, read_folder
 
     kept = read_folder(Path(path))
     manifest = kept.manifest
     task = find_task(manifest.task)
     files = {name: kept.read(name) for name in manifest.files if name != WEIGHTS}
     contents = Contents(config=dict(manifest.config), tensors=dict(kept.tensors), files=files)
-    return Model(task, task.load_work().restore(contents), _Record.of(manifest))
+    try:
+        work = task.load_work().restore(contents)
+    except ModelError as error:
+        raise ModelError(f"{kept.path / MANIFEST}: {error}") from error
+    return Model(task, work, _Record.of(manifest))
 
 
 @dataclass(frozen=True)
@@ -274,61 +276,6 @@ class Model:
         return Path(path)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a fit writes: the model, and beside it the workspace while training."""
-
-    out: Path
-    workspace: Path
-
-    @classmethod
-    def check(cls, settings: FitSettings, door: Door) -> _Place | None:
-        """Refuse, before any work, an output that could not be written."""
-        if settings.out is None:
-            if settings.resume:
-                raise InputError(f"{spell('resume', door)} needs {spell('out', door)} of the interrupted run")
-            return None
-        out = _absolute(settings.out)
-        name, force, resume = spell("out", door), _given("force", door), _given("resume", door)
-        if os.path.lexists(out) and not settings.force:
-            raise InputError(f"{name} {settings.out!r} exists. Pass {force} to replace it, or another name")
-        # Only now, since these load torch and the most frequent refusal need not wait for it.
-        from longspan.store.folder import check_target
-        from longspan.store.workspace import workspace_path
-
-        check_target(out, force=settings.force)
-        place = cls(out, workspace_path(out))
-        if settings.resume and not place.workspace.exists():
-            raise InputError(
-                f"no interrupted run at {str(place.workspace)!r}. Leave {resume} out to start one"
-            )
-        if place.has_checkpoints() and not (settings.resume or settings.force):
-            raise InputError(
-                f"an interrupted run is kept at {str(place.workspace)!r}. "
-                f"Pass {resume} to go on with it, or {force} to start anew"
-            )
-        return place
-
-    def has_checkpoints(self) -> bool:
-        """There is something to go on from."""
-        return self.workspace.is_dir() and any(self.workspace.glob("*.safetensors"))
-
-
-def _absolute(out: str) -> Path:
-    return Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a symbolic link
-
-
-def _had_ended(task: Task, options: Options, settings: FitSettings) -> bool:
-    """The run to resume was killed between its model's move into place and the removal of its work folder,
-    which is removed now."""
-    if settings.out is None or not settings.resume or not os.path.lexists(settings.out):
-        return False
-    from longspan.store.finished import clear_finished
-
-    out = _absolute(settings.out)
-    return clear_finished(out, task=task.name, settings=options.given(), seed=settings.seed)
-
-
 def like(frame: polars.DataFrame, data: Any) -> Any:
     """The frame in the library of ``data``: pandas, modin, cuDF or pyarrow; polars for anything else."""
     import narwhals as nw
@@ -364,11 +311,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [plain(each) for each in value]
     return str(value)
-
-
-def _given(name: str, door: Door) -> str:
-    """A switch as it is turned on."""
-    return spell(name, door) if door == "shell" else f"{name}=True"
 
 
 def _shown(command: tuple[str, ...]) -> str:

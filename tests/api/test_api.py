@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -20,6 +21,7 @@ import longspan
 from longspan.api import like, plain
 from longspan.core.errors import DataError, InputError, ModelError
 from longspan.store import lock
+from longspan.store.workspace import Workspace
 
 VALUES = {"t": [1, 2, 3], "y": [2.0, 4.0, 9.0]}
 
@@ -80,11 +82,19 @@ def test_save_refuses_what_is_there(csv: str, tmp_path: Path) -> None:
 def test_what_is_refused_leaves_nothing(csv: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="column 'z'"):
         longspan.fit("level", csv, target="z", out=tmp_path / "m")
-    with pytest.raises(InputError, match=r"exists\. Pass force=True to replace it"):
-        longspan.fit("level", csv, target="y", out=csv)
+    for force in (False, True):
+        with pytest.raises(InputError, match=r"^out= expected a folder to make, got the file '.*d\.csv'"):
+            longspan.fit("level", csv, target="y", out=csv, force=force)
     with pytest.raises(InputError, match="does not exist"):
         longspan.fit("level", csv, target="y", out=tmp_path / "no" / "m")
     assert [each.name for each in tmp_path.iterdir()] == ["d.csv"]
+
+
+def test_a_model_that_is_there_is_replaced_by_force_alone(csv: str, tmp_path: Path) -> None:
+    longspan.fit("level", csv, target="y", out=tmp_path / "m")
+    with pytest.raises(InputError, match=r"exists\. Pass force=True to replace it"):
+        longspan.fit("level", csv, target="y", out=tmp_path / "m")
+    longspan.fit("level", csv, target="y", out=tmp_path / "m", force=True)
 
 
 def test_interrupted_and_resumed(csv: str, tmp_path: Path) -> None:
@@ -196,6 +206,46 @@ def test_a_refused_fit_keeps_the_checkpoints_of_the_one_before(csv: str, tmp_pat
     with pytest.raises(DataError):
         longspan.fit("level", csv, target="y", fail="data", out=tmp_path / "m", force=True)
     assert longspan.fit("level", csv, target="y", fail="interrupt", out=tmp_path / "m", resume=True)
+
+
+def test_a_failure_with_nothing_to_go_on_from_leaves_nothing(csv: str, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="boom"):
+        longspan.fit("level", csv, target="y", fail="crash", out=tmp_path / "m")
+    assert [each.name for each in tmp_path.iterdir()] == ["d.csv"]
+
+
+def test_a_work_folder_that_was_there_before_outlives_the_failures_of_who_resumes_it(
+    csv: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"target": "y", "fail": "crash", "out": tmp_path / "m"}
+    with monkeypatch.context() as patched:
+        patched.setattr(Workspace, "discard", Workspace.close)  # killed, it cleans nothing
+        with pytest.raises(RuntimeError, match="boom"):
+            longspan.fit("level", csv, **options)
+    begun = (tmp_path / "m.partial" / "run.json").read_bytes()
+    with pytest.raises(InputError, match="the seed was 0, now 1"):
+        longspan.fit("level", csv, **options, resume=True, seed=1)
+    with pytest.raises(RuntimeError, match="boom"):
+        longspan.fit("level", csv, **options, resume=True)
+    assert (tmp_path / "m.partial" / "run.json").read_bytes() == begun
+
+
+def test_a_model_that_could_not_be_saved_is_still_to_be_had(
+    csv: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"target": "y", "fail": "interrupt", "out": tmp_path / "m"}
+    with pytest.raises(KeyboardInterrupt):
+        longspan.fit("level", csv, **options)
+
+    def full(_path: Path, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("longspan.store.atomic.write_new", full)
+        with pytest.raises(ModelError, match="No space left on device"):
+            longspan.fit("level", csv, **options, resume=True)
+    assert longspan.fit("level", csv, **options, resume=True).info()["metrics"]["level"] == 5.0
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["d.csv", "m"]
 
 
 def test_the_command_is_kept(csv: str) -> None:

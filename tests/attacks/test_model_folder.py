@@ -137,6 +137,16 @@ def test_newer_format_does_not_smuggle_shell_into_the_advice(model: Path) -> Non
     assert "install a newer longspan" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "fields", [{"format_version": 2}, {"format_version": "\x1b[2J"}, {"format": "\x1b[2J"}]
+)
+def test_who_wrote_it_does_not_steer_the_terminal(model: Path, fields: dict[str, Any]) -> None:
+    _change(model, longspan="\x1b[2J", **fields)
+    with pytest.raises(ModelError, match=r"'\\x1b\[2J'") as caught:
+        read_folder(model)
+    assert "\x1b" not in str(caught.value)
+
+
 @pytest.mark.parametrize("version", [0, -1, True, 1.0, "1", None, [1]])
 def test_format_version_that_is_no_version(model: Path, version: Any) -> None:
     _change(model, format_version=version)

@@ -31,6 +31,8 @@ def write_data(folder: Path) -> None:
     units = (40 + 10 * (step * (2 * 3.141592653589793 / 7)).sin() + (step * 7 % 5)).round(2)
     sales = pl.DataFrame({"date": days, "units": units})
     sales.write_csv(folder / "sales.csv")
+    january = sales.head(28).with_columns(pl.col("date").dt.offset_by("1y"))
+    january.write_csv(folder / "january.csv")
     sales.write_parquet(folder / "sales.parquet")
     both = pl.concat([sales.with_columns(shop=pl.lit(name)) for name in ("north", "south")])
     both.write_csv(folder / "shops.csv")

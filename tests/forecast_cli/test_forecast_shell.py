@@ -29,7 +29,7 @@ def test_fit_says_one_json_document_and_writes_one_folder(fitted: Path) -> None:
     assert found["command"].startswith("longspan fit forecast d.csv --target value")
     assert set(found["metrics"]) == {"backtest", "validation"}
     assert found["metrics"]["backtest"]["verdict"]
-    assert set(found["metrics"]["validation"]) == {"model", "baselines", "strongest", "season"}
+    assert set(found["metrics"]["validation"]) == {"intervals", "model", "baselines", "strongest", "season"}
     assert {each.name for each in (fitted / "m").iterdir()} == {
         "model.json",
         "weights.safetensors",

@@ -46,7 +46,7 @@ REFUSED: dict[str, tuple[bytes, tuple[str, ...], tuple[str, ...]]] = {
     "wrong encoding": (
         with_row(4, "2020-01-03,\xe9").replace("\xe9".encode(), b"\xe9"),
         (),
-        ("d.csv row 4", "0xe9", "--encoding latin-1"),
+        ("d.csv row 4", "0xe9", "--encoding 'latin-1'"),
     ),
     "missing column": (with_row(2, ROWS[0].strip()).replace(b",y\n", b",x\n"), (), ("d.csv", "'y'", "'x'")),
     "too short": ("".join([HEAD, *ROWS[:6]]).encode(), (), ("column 'y'", "expected 10 values", "got 6")),

@@ -94,6 +94,98 @@ def test_replaced_model_at_every_crash_is_old_or_new(
     assert gaps == 0 if at_once else gaps >= 1
 
 
+# What makes a write outlive the loss of power: the content is on the disk before the name, then the name.
+
+
+@pytest.fixture
+def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The syncs and renames below ``tmp_path`` in their order; temporary names read ``NEW`` and ``OLD``."""
+    found: list[tuple[str, ...]] = []
+    paths: dict[int, str] = {}
+    real = {name: getattr(os, name) for name in ("open", "fsync", "rename", "replace")}
+
+    def plain(path: Any) -> str:
+        parts = Path(path).relative_to(tmp_path).parts
+        kinds = {".new": "NEW", ".old": "OLD"}
+        return "/".join(kinds.get(Path(each).suffix, each) for each in parts) or "PARENT"
+
+    def opened(path: Any, *args: Any, **kwargs: Any) -> Any:
+        handle = real["open"](path, *args, **kwargs)
+        paths[handle] = plain(path)
+        return handle
+
+    def synced(handle: int) -> None:
+        real["fsync"](handle)
+        found.append(("sync", paths[handle]))
+
+    def renamed(name: str) -> Any:
+        def rename(one: Any, other: Any) -> None:
+            real[name](one, other)
+            found.append(("rename", plain(one), plain(other)))
+
+        return rename
+
+    def exchanged(one: Path, other: Path, really: Any = atomic._exchange_at_once) -> bool:
+        done = really(one, other)
+        if done:
+            found.append(("exchange", plain(one), plain(other)))
+        return bool(done)
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "fsync", synced)
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(os, name, renamed(name))
+    monkeypatch.setattr(atomic, "_exchange_at_once", exchanged)
+    return found
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, order: list[tuple[str, ...]]) -> None:
+    atomic.write_file(tmp_path / "file", b"x")
+    assert order == [("sync", "NEW"), ("rename", "NEW", "file"), ("sync", "PARENT")]
+
+
+def _new_folder(path: Path, *, replace: bool = False) -> None:
+    with atomic.new_folder(path, replace=replace) as folder:
+        for name in ("a", "b"):
+            atomic.write_new(folder / name, b"x")
+
+
+FILLED = [("sync", "NEW/a"), ("sync", "NEW/b"), ("sync", "NEW")]
+
+
+def test_a_folder_and_its_files_are_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, order: list[tuple[str, ...]]
+) -> None:
+    _new_folder(tmp_path / "model")
+    assert order == [*FILLED, ("rename", "NEW", "model"), ("sync", "PARENT")]
+
+
+def test_a_folder_is_on_the_disk_before_it_takes_the_place_of_another(
+    tmp_path: Path, order: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _new_folder(tmp_path / "model")
+    order.clear()
+    _new_folder(tmp_path / "model", replace=True)
+    at_once = [*FILLED, ("exchange", "NEW", "model"), ("sync", "PARENT")]
+    renames = [("rename", "model", "OLD"), ("rename", "NEW", "model")]
+    assert order in (at_once, [*FILLED, *renames, ("sync", "PARENT")])
+
+    monkeypatch.setattr(atomic, "_exchange_at_once", lambda _one, _other: False)
+    order.clear()
+    _new_folder(tmp_path / "model", replace=True)
+    assert order == [*FILLED, *renames, ("sync", "PARENT")]
+
+
+def test_a_folder_has_lost_its_name_on_the_disk_before_its_files_go(
+    tmp_path: Path, order: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _new_folder(tmp_path / "model")
+    order.clear()
+    monkeypatch.setattr(atomic, "_discard", lambda _path: order.append(("discard",)))
+    atomic.remove_folder(tmp_path / "model")
+    assert order == [("rename", "model", "NEW"), ("sync", "PARENT"), ("discard",)]
+
+
 def test_exchange_swaps_two_folders(tmp_path: Path) -> None:
     for name in ("one", "other"):
         (tmp_path / name).mkdir()

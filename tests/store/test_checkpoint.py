@@ -6,6 +6,7 @@ import math
 import struct
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -108,6 +109,13 @@ def test_flatten_is_undone_by_unflatten(value: Any) -> None:
     back = unflatten(flatten(value, tensors), tensors, "test")
     assert same(back, value)
     assert type(back) is type(value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.5])
+def test_a_number_of_numpy_is_kept_as_a_number(value: float) -> None:
+    back = _round_trip(Checkpoint(0, {}, {}, progress={"loss": np.float64(value)}))
+    assert same(back.progress, {"loss": value})
+    assert type(back.progress["loss"]) is float
 
 
 def test_two_paths_that_read_the_same_do_not_share_a_tensor() -> None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from longspan.core.errors import InputError, ModelError
+from longspan.store import atomic
 from longspan.store.checkpoint import Checkpoint
 from longspan.store.workspace import Run, Workspace, workspace_path
 
@@ -130,6 +131,74 @@ def test_link_is_not_followed(tmp_path: Path, place: Path) -> None:
 def test_missing_parent(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="mkdir -p"):
         Workspace.create(tmp_path / "no" / "model.partial", RUN)
+
+
+def test_who_shares_it_keeps_it_locked(place: Path) -> None:
+    space = Workspace.create(place, RUN)
+    other = space.share()
+    space.save(_checkpoint(1))
+    space.close()
+    with pytest.raises(ModelError, match=f"process {os.getpid()} is working there"):
+        Workspace.resume(place, RUN)
+    assert other.latest().step == 1
+    other.remove()
+    assert not place.exists()
+    with pytest.raises(ModelError, match="closed"):
+        space.share()
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_is_discarded_stays_where_there_is_something_to_go_on_from(place: Path, kept: bool) -> None:
+    space = Workspace.create(place, RUN)
+    if kept:
+        space.stage("seed-1").finish({"seconds": 1.0})
+    space.discard()
+    assert place.exists() == kept
+    Workspace.create(place, RUN, replace=True).close()  # the lock is free
+
+
+def test_a_resumed_run_that_is_discarded_stays(place: Path) -> None:
+    Workspace.create(place, RUN).close()
+    Workspace.resume(place, RUN).share().discard()
+    assert (place / "run.json").is_file()
+
+
+def test_what_cannot_be_discarded_says_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = Workspace.create(place, RUN)
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(atomic, "remove_folder", refuse)
+    space.discard()
+    Workspace.resume(place, RUN).close()
+
+
+def test_a_run_that_cannot_be_begun_leaves_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(atomic, "write_file", full)
+        with pytest.raises(ModelError, match="No space left on device"):
+            Workspace.create(place, RUN)
+    assert list(place.parent.iterdir()) == []
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_is_no_raw_error(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Workspace.create(place, RUN).close()
+    real = Path.iterdir
+
+    def gone(path: Path) -> Any:
+        if path == place:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", gone)
+    with pytest.raises(ModelError, match="No such file or directory"):
+        Workspace.create(place, RUN)
 
 
 def test_remove_leaves_nothing(tmp_path: Path, place: Path) -> None:
@@ -274,6 +343,42 @@ def test_at_every_crash_a_valid_checkpoint_is_left(tmp_path: Path, crashing: Any
             if checkpoint is not None:
                 assert checkpoint.weights["w"].tolist() == [float(step)] * 4
             assert not [p for p in place.iterdir() if p.name.startswith(".")]
+
+
+def test_at_every_crash_of_a_new_beginning_the_oldest_of_the_old_run_are_left(
+    tmp_path: Path, crashing: Any
+) -> None:
+    """What came later rests on what came before it, so the newest must go first."""
+
+    def old_run(place: Path) -> list[str]:
+        with Workspace.create(place, RUN) as space:
+            space.stage("tune").finish({"seconds": 1.0})
+            space.stage("seed-1").save(_checkpoint(3))
+            space.stage("audit").finish({"seconds": 1.0})
+            space.save(_checkpoint(20))
+            space.save(_checkpoint(100))
+            names = [
+                "stage.tune.safetensors",
+                "stage.seed-1.checkpoint-000000000003.safetensors",
+                "stage.audit.safetensors",
+                *(each.name for each in space.checkpoints()),
+            ]
+        for second, name in enumerate(names):  # of one time are only the last two
+            os.utime(place / name, (1000 + min(second, 3),) * 2)
+        return names
+
+    left = set()
+    for last in range(12):
+        place = tmp_path / f"{last}.partial"
+        names = old_run(place)
+        with crashing(last):
+            Workspace.create(place, replace(RUN, seed=8), replace=True)
+        found = {each.name for each in place.glob("*.safetensors")}
+        assert found == set(names[: len(found)])
+        left.add(len(found))
+        if found:
+            Workspace.resume(place, RUN).close()
+    assert left == {0, 1, 2, 3, 4, 5}
 
 
 def test_at_every_crash_of_remove_the_run_is_whole_or_gone(tmp_path: Path, crashing: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,12 +135,79 @@ def test_evaluate_with_history_is_evaluate_on_the_joined_table(model: Model, tmp
 def test_scores_are_plain_and_name_the_strongest_baseline(model: Model) -> None:
     found = model.evaluate(DAILY)
     json.dumps(plain(found), allow_nan=False)
-    assert set(found) == {"windows", "series", "model", "baselines", "strongest", "season", "verdict"}
+    counts, judged = {"windows", "series", "learned_windows"}, {"strongest", "verdict", "outcome"}
+    assert set(found) == {"model", "baselines", "season"} | counts | judged
     assert set(found["baselines"]) == {"last_value", "drift", "seasonal_naive", "seasonal_mean"}
     assert found["strongest"] in found["baselines"]
     assert found["strongest"].replace("_", " ") in found["verdict"]
     ours, theirs = found["model"]["mase"], found["baselines"][found["strongest"]]["mase"]
-    assert ("the model beats" in found["verdict"]) == (ours < theirs)
+    assert ("the LSTM erred less than" in found["verdict"]) == (ours < theirs)
+    assert f"(MASE {ours:.4g} against {theirs:.4g})" in found["verdict"]
+
+
+def test_values_that_were_learned_from_are_no_test(model: Model, tmp_path: Path) -> None:
+    for each in (model, longspan.load(model.save(tmp_path / "m"))):
+        found = each.evaluate(DAILY, last=20)
+        assert (found["outcome"], found["learned_windows"], found["windows"]) == ("not tested", 42, 42)
+        assert found["verdict"].startswith(
+            "This is no test: the model has learned from values of 42 windows. "
+        )
+    later = pl.concat([DAILY, part(DAILY, 62, 90).with_columns(pl.col("time") + dt.timedelta(days=28))])
+    mixed = model.evaluate(later, last=40)
+    assert (mixed["outcome"], mixed["learned_windows"], mixed["windows"]) == ("not tested", 36, 102)
+    assert "has learned from values of 36 of 102 windows. Here the LSTM erred " in mixed["verdict"]
+    fresh = model.evaluate(later, last=28)
+    assert (fresh["learned_windows"], fresh["windows"]) == (0, 66)
+    assert fresh["outcome"] != "not tested"
+    assert "no test" not in fresh["verdict"]
+
+
+def test_too_few_windows_claim_nothing(model: Model) -> None:
+    whole = seasonal_panel(3, 97, 7, frequency="D")
+    found = model.evaluate(whole)
+    assert (found["windows"], found["learned_windows"], found["outcome"]) == (3, 0, "cannot tell")
+    assert found["verdict"].startswith("On 3 windows the LSTM erred ")
+    assert found["verdict"].endswith("; too few to test, since there is 1 test origin, and the test needs 8.")
+    one = model.evaluate(part(whole, 0, 97).filter(pl.col("id") == "series_1"))
+    assert one["verdict"].startswith("On 1 window the LSTM erred ")
+
+
+def test_enough_windows_are_tested_as_the_backtest_is(model: Model) -> None:
+    """On random walks nothing is better than the last value, and hardly ever is it said."""
+    said = []
+    for seed in range(12):
+        walk = np.cumsum(np.random.default_rng(seed).normal(size=150))
+        data = DAILY.head(1).select("id").join(pl.DataFrame({"value": walk}), how="cross")
+        days = pl.date_range(dt.date(2021, 1, 1), dt.date(2021, 5, 30), "1d", eager=True).cast(
+            DAILY["time"].dtype
+        )
+        found = model.evaluate(data.with_columns(days.alias("time")), last=100)
+        assert (found["windows"], found["learned_windows"]) == (94, 0)
+        said.append(found["outcome"])
+        if found["outcome"] != "worse":
+            assert "Diebold–Mariano over origins, n = 94" in found["verdict"]
+    assert set(said) <= {"better", "worse", "no difference"}
+    assert said.count("better") <= 1
+
+
+def test_a_clear_advantage_is_told_with_its_test() -> None:
+    data = seasonal_panel(2, 240, 7, frequency="D", noise=0.3)
+    made = fit(part(data, 0, 160), **(NAMED | LEARNING))
+    found = made.evaluate(data, last=80)
+    assert found["outcome"] in ("better", "no difference", "worse")
+    assert found["verdict"].startswith(
+        {"better": "The LSTM is better than ", "worse": "The LSTM loses to "}.get(
+            found["outcome"], "No difference shown between the LSTM and "
+        )
+    )
+    assert "adjusted p" in found["verdict"]
+
+
+def test_a_folder_of_before_does_not_know_what_was_learned(model: Model) -> None:
+    work: Any = model.work
+    record = {name: value for name, value in work.record.items() if name != "learned"}
+    found = replace(work, record=record).evaluate(DAILY, model.task.evaluate_options())
+    assert (found["learned_windows"], found["outcome"]) == (0, "cannot tell")
 
 
 def test_the_test_part_decides_nothing_before_it(model: Model) -> None:

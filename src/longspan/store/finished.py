@@ -32,18 +32,16 @@ def clear_finished(out: Path, *, task: str, settings: Mapping[str, JsonValue], s
         ModelError: another process works there.
     """
     workspace = workspace_path(out)
-    if (
-        not out.is_dir()
-        or not (workspace / RUN).is_file()
-        or not _ended(out, workspace, task, settings, seed)
-    ):
+    if not out.is_dir() or not (workspace / RUN).is_file():
         return False
     handle = lock.take(workspace / LOCK)
     try:
-        atomic.remove_folder(workspace)
+        ended = _ended(out, workspace, task, settings, seed)
+        if ended:
+            atomic.remove_folder(workspace)
     finally:
         lock.release(handle)
-    return True
+    return ended
 
 
 def _ended(out: Path, workspace: Path, task: str, settings: Mapping[str, JsonValue], seed: int) -> bool:

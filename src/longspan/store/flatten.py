@@ -31,7 +31,7 @@ def flatten(value: Any, tensors: dict[str, Tensor], path: str = "") -> Any:
         case None | bool() | int() | str():
             return value
         case float():
-            return value if math.isfinite(value) else {"$float": repr(value)}
+            return value if math.isfinite(value) else {"$float": float.__repr__(value)}
         case Tensor():
             name = path or "tensor"
             while name in tensors:  # a key may hold a slash, so two paths can read the same

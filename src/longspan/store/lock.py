@@ -8,7 +8,7 @@ from pathlib import Path
 
 from longspan.core.errors import ModelError
 
-__all__ = ["release", "take"]
+__all__ = ["release", "share", "take"]
 
 
 def take(path: Path) -> int:
@@ -18,10 +18,12 @@ def take(path: Path) -> int:
         What `release` wants.
 
     Raises:
-        ModelError: a living process holds it, or the file system has no locks.
+        ModelError: a living process holds it, its folder is gone, or the file system has no locks.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    except FileNotFoundError:
+        raise _ended(path) from None
     except OSError as error:
         raise ModelError(f"{path}: cannot be opened ({error.strerror})") from error
     try:
@@ -46,6 +48,11 @@ def take(path: Path) -> int:
     return handle
 
 
+def share(handle: int) -> int:
+    """A second hold on a lock that is ours; it is free when both are released."""
+    return os.dup(handle)
+
+
 def release(handle: int) -> None:
     """Let go. The file stays, since removing it would let two processes lock two files of one name."""
     os.close(handle)
@@ -58,4 +65,8 @@ def _must_be_there(handle: int, path: Path) -> None:
     except FileNotFoundError:
         same = False
     if not same:
-        raise ModelError(f"{path.parent}: the run there has ended just now. Look at its result first")
+        raise _ended(path)
+
+
+def _ended(path: Path) -> ModelError:
+    return ModelError(f"{path.parent}: the run there has ended just now. Look at its result first")

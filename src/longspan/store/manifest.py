@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 from longspan import __version__
 from longspan.core.errors import InputError, ModelError
 from longspan.store import strict_json
+from longspan.store.strict_json import brief
 
 __all__ = [
     "FORMAT",
@@ -26,6 +27,7 @@ __all__ = [
     "FileRecord",
     "Manifest",
     "dump_manifest",
+    "first_fault",
     "parse_manifest",
 ]
 
@@ -154,7 +156,7 @@ def parse_manifest(data: bytes, source: str) -> Manifest:
     try:
         manifest = Manifest.model_validate(value)
     except ValidationError as error:
-        raise ModelError(f"{source}: {_first_fault(error)}. {_NOW}") from None
+        raise ModelError(f"{source}: {first_fault(error)}. {_NOW}") from None
     for name in manifest.files:
         check_file_name(name, source)
     head, _, tail = data.rpartition(manifest.seal.encode())
@@ -178,25 +180,29 @@ def check_file_name(name: str, source: str) -> None:
 def _check_version(value: Any, source: str) -> None:
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         got = value.get("format") if isinstance(value, dict) else type(value).__name__
-        raise ModelError(f"{source}: expected format {FORMAT!r}, got {got!r}: not a longspan model")
+        raise ModelError(f"{source}: expected format {FORMAT!r}, got {brief(got)}: not a longspan model")
     version, writer = value.get("format_version"), value.get("longspan")
     if type(version) is not int or version < 1:
-        raise ModelError(f"{source}: expected format_version as a number from 1, got {version!r}. {_NOW}")
-    if version > FORMAT_VERSION:
-        need = f"pip install 'longspan>={writer}'" if _is_release(writer) else "install a newer longspan"
         raise ModelError(
-            f"{source}: written by longspan {writer} in format {version}; this is longspan {__version__}, "
+            f"{source}: expected format_version as a number from 1, got {brief(version)}. {_NOW}"
+        )
+    if version > FORMAT_VERSION:
+        known = _is_release(writer)
+        need = f"pip install 'longspan>={writer}'" if known else "install a newer longspan"
+        by = writer if known else brief(writer)
+        raise ModelError(
+            f"{source}: written by longspan {by} in format {version}; this is longspan {__version__}, "
             f"which reads formats up to {FORMAT_VERSION}. To read it: {need}"
         )
 
 
 def _is_release(text: Any) -> bool:
-    # The text goes into a command line that the user may paste into a shell.
+    # The text goes to the terminal, and into a command line that the user may paste into a shell.
     return isinstance(text, str) and re.fullmatch(r"\d[0-9A-Za-z.+]{0,40}", text) is not None
 
 
-def _first_fault(error: ValidationError) -> str:
+def first_fault(error: ValidationError) -> str:
+    """The first of pydantic's problems: which field, what was expected, what was got."""
     fault = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in fault["loc"])
-    got = repr(fault["input"])
-    return f"field {where!r}: {fault['msg']}, got {got if len(got) <= 80 else got[:77] + '...'}"
+    return f"field {where!r}: {fault['msg']}, got {brief(fault['input'])}"

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from longspan.core.errors import ModelError
 
-__all__ = ["dump", "parse"]
+__all__ = ["brief", "dump", "parse"]
 
 
 def dump(value: Any) -> bytes:
@@ -57,6 +57,12 @@ def parse(data: bytes, source: str) -> Any:
     except ValueError as error:
         raise ModelError(f"{source}: {error}. {_NOW}") from None
     return value
+
+
+def brief(value: Any) -> str:
+    """A value that was read, for an error: 80 characters at most, and none that steers a terminal."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 _NOW = "Restore it from a copy or make it again."

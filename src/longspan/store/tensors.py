@@ -18,6 +18,7 @@ from torch import Tensor
 
 from longspan.core.errors import InputError, ModelError
 from longspan.store import strict_json
+from longspan.store.strict_json import brief
 
 __all__ = ["DTYPES", "MAX_DIMENSIONS", "MAX_HEADER", "decode", "encode"]
 
@@ -116,7 +117,7 @@ def _header(data: bytes, source: str) -> tuple[dict[str, Any], int]:
         )
     header = strict_json.parse(data[8 : 8 + length], f"{source} (header)")
     if not isinstance(header, dict):
-        raise ModelError(f"{source}: expected a JSON object as header, got {_brief(header)}. {_NOW}")
+        raise ModelError(f"{source}: expected a JSON object as header, got {brief(header)}. {_NOW}")
     return header, len(data) - 8 - length
 
 
@@ -124,12 +125,12 @@ def _span(name: str, entry: Any, source: str) -> tuple[int, int]:
     fields = ["data_offsets", "dtype", "shape"]
     if not isinstance(entry, dict) or sorted(entry) != fields:
         raise ModelError(
-            f"{source}: tensor {name!r}: expected {', '.join(fields)}, got {_brief(entry)}. {_NOW}"
+            f"{source}: tensor {name!r}: expected {', '.join(fields)}, got {brief(entry)}. {_NOW}"
         )
     offsets = entry["data_offsets"]
     if not _are_naturals(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise ModelError(
-            f"{source}: tensor {name!r}: expected data_offsets [begin, end], got {_brief(offsets)}. {_NOW}"
+            f"{source}: tensor {name!r}: expected data_offsets [begin, end], got {brief(offsets)}. {_NOW}"
         )
     return offsets[0], offsets[1]
 
@@ -141,11 +142,11 @@ def _check_entry(name: str, entry: dict[str, Any], end: int, source: str) -> int
     if not isinstance(dtype, str) or dtype not in DTYPES:
         known = ", ".join(DTYPES)
         raise ModelError(
-            f"{source}: tensor {name!r}: unknown dtype {_brief(dtype)}, expected one of {known}. {_NOW}"
+            f"{source}: tensor {name!r}: unknown dtype {brief(dtype)}, expected one of {known}. {_NOW}"
         )
     if not _are_naturals(shape) or len(shape) > MAX_DIMENSIONS:
         raise ModelError(
-            f"{source}: tensor {name!r}: expected a shape of whole numbers, got {_brief(shape)}. {_NOW}"
+            f"{source}: tensor {name!r}: expected a shape of whole numbers, got {brief(shape)}. {_NOW}"
         )
     size = DTYPES[dtype].itemsize
     for extent in shape:
@@ -160,11 +161,6 @@ def _check_entry(name: str, entry: dict[str, Any], end: int, source: str) -> int
 
 def _are_naturals(value: Any) -> bool:
     return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _names() -> str:

@@ -7,6 +7,7 @@ a kill at any instant leaves a run that can be resumed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from longspan import __version__
 from longspan.core.errors import InputError, ModelError
 from longspan.store import atomic, lock, strict_json
 from longspan.store.checkpoint import Checkpoint
-from longspan.store.manifest import current_versions
+from longspan.store.manifest import current_versions, first_fault
 from longspan.store.stage import CheckpointFiles, Stage, checkpoint_name, reported, stage_of
 
 __all__ = ["Run", "Workspace", "workspace_path"]
@@ -101,7 +102,7 @@ class _RunFile(BaseModel):
 class Workspace:
     """The work folder of one run, locked for this process until `close` (or the end of the ``with`` block).
 
-    Made by `create` or `resume`, not directly.
+    Made by `create`, `resume` or `share`, not directly.
 
     Attributes:
         path: the folder.
@@ -109,10 +110,11 @@ class Workspace:
         notes: what the user should know, in words: versions that changed, a checkpoint that was damaged.
     """
 
-    def __init__(self, path: Path, run: Run, handle: int) -> None:
+    def __init__(self, path: Path, run: Run, handle: int, *, resumed: bool) -> None:
         self.path = path
         self.run = run
         self.notes: tuple[str, ...] = ()
+        self._resumed = resumed
         self._lock: int | None = handle
         self._checkpoints = CheckpointFiles(path, "", self._note, self._must_be_open)
 
@@ -130,11 +132,11 @@ class Workspace:
             ModelError: another process works here, or the folder cannot be written.
         """
         path = Path(path)
-        _check_own(path)
         with reported(path):
+            _check_own(path)
             atomic.sweep(path)
             path.mkdir(exist_ok=True)
-        space = cls(path, run, lock.take(path / LOCK))
+        space = cls(path, run, lock.take(path / LOCK), resumed=False)
         try:
             if not replace:
                 space._must_be_new()
@@ -145,7 +147,7 @@ class Workspace:
                 record = {"format": RUN_FORMAT, "format_version": RUN_VERSION, **asdict(run)}
                 atomic.write_file(path / RUN, strict_json.dump(record))
         except BaseException:
-            space.close()
+            space.discard()
             raise
         return space
 
@@ -160,7 +162,7 @@ class Workspace:
         path = Path(path)
         if not (path / RUN).is_file():
             raise InputError(f"{path}: nothing to resume there. Start without --resume")
-        space = cls(path, run, lock.take(path / LOCK))
+        space = cls(path, run, lock.take(path / LOCK), resumed=True)
         try:
             begun = _read_run(path / RUN)
             _must_be_same(begun, run, path)
@@ -175,6 +177,10 @@ class Workspace:
             f"{text}: the run goes on, but its last bits may differ" for text in begun.drift(run)
         )
         return space
+
+    def share(self) -> Self:
+        """The same folder once more: it stays locked until both are closed, whoever closes first."""
+        return type(self)(self.path, self.run, lock.share(self._held()), resumed=self._resumed)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep `checkpoint` of the run itself, and the one before it; see `CheckpointFiles`."""
@@ -206,11 +212,26 @@ class Workspace:
         return sorted([*stages, *self.checkpoints()], key=lambda entry: entry.stat().st_mtime_ns)
 
     def remove(self) -> None:
-        """Delete the work folder: the run has become a model."""
+        """Delete the work folder, then close: the run has become a model."""
         self._must_be_open()
-        with reported(self.path):
-            atomic.remove_folder(self.path)
-        self.close()
+        try:
+            with reported(self.path):
+                atomic.remove_folder(self.path)
+        finally:
+            self.close()
+
+    def discard(self) -> None:
+        """Close after a failure; the folder goes too where `create` made or took it and it keeps nothing to
+        go on from.
+
+        What cannot be removed stays: the failure that led here is what the user must hear of.
+        """
+        try:
+            with contextlib.suppress(OSError):
+                if not self._resumed and not self._kept():
+                    atomic.remove_folder(self.path)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Let go of the lock. The folder stays."""
@@ -243,8 +264,12 @@ class Workspace:
         return [entry for entry in self.path.iterdir() if atomic.is_temporary(entry.name)]
 
     def _must_be_open(self) -> None:
+        self._held()
+
+    def _held(self) -> int:
         if self._lock is None:
             raise ModelError(f"{self.path}: this workspace is closed")
+        return self._lock
 
 
 def _must_be_same(begun: Run, now: Run, path: Path) -> None:
@@ -278,9 +303,7 @@ def _read_run(path: Path) -> Run:
     try:
         record = _RunFile.model_validate(value).model_dump()
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise ModelError(f"{path}: field {where!r}: {fault['msg']}. Start anew without --resume") from None
+        raise ModelError(f"{path}: {first_fault(error)}. Start anew without --resume") from None
     name, version = record.pop("format"), record.pop("format_version")
     if name != RUN_FORMAT or version != RUN_VERSION:
         raise ModelError(

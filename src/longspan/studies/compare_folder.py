@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from longspan.core.errors import InputError, ModelError
+from longspan.core.wording import passing
 from longspan.studies.compare_settings import CompareSettings
 from longspan.tasks.base import Door, spell
 
@@ -30,17 +31,17 @@ class Place:
         Raises:
             InputError: it exists, its folder does not, or an interrupted run is there or is missing.
         """
-        resume, force = _given("resume", door), _given("force", door)
+        resume, force = passing("resume", door=door), passing("force", door=door)
         if settings.out is None:
             if settings.resume:
                 raise InputError(f"{resume} needs {spell('out', door)} of the interrupted comparison")
             return None
         out = Path(os.path.abspath(settings.out))  # noqa: PTH100 - resolve() would follow a symbolic link
+        _check_ours(out)
         if os.path.lexists(out) and not settings.force:
             raise InputError(
                 f"{spell('out', door)} {settings.out!r} exists. Pass {force} to replace it, or another name"
             )
-        _check_ours(out)
         if not out.parent.is_dir():
             raise InputError(
                 f"{spell('out', door)} {settings.out!r}: the folder {str(out.parent)!r} does not exist"
@@ -102,8 +103,3 @@ def _check_ours(path: Path) -> None:
             f"{str(path)!r} is no folder that a comparison was written to, so it is not replaced. "
             "Give another name"
         )
-
-
-def _given(name: str, door: Door) -> str:
-    """A switch as it is turned on."""
-    return spell(name, door) if door == "shell" else f"{name}=True"

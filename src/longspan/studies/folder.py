@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from longspan.core.errors import InputError, ModelError
+from longspan.core.wording import passing
 from longspan.tasks.base import Door, spell
 
 __all__ = ["Place", "write_folder"]
@@ -45,7 +46,7 @@ class Place:
 
         path = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a symbolic link
         name, place = f"{spell('out', door)} {out!r}", cls(path, workspace_path(path))
-        on, anew = _given("resume", door), _given("force", door)
+        on, anew = passing("resume", door=door), passing("force", door=door)
         kept = place.holds_parts()
         if resume and not kept:
             raise InputError(f"nothing is kept at {str(place.workspace)!r}. Leave {on} out to start anew")
@@ -54,9 +55,9 @@ class Place:
                 f"a run that was not finished is kept at {str(place.workspace)!r}. "
                 f"Pass {on} to go on with it, or {anew} to start anew"
             )
+        _check_ours(path, marker)
         if os.path.lexists(path) and not (resume or force):
             raise InputError(f"{name} exists. Pass {anew} to replace it, or another name")
-        _check_ours(path, marker)
         if not path.parent.is_dir():
             raise InputError(f"{name}: the folder {str(path.parent)!r} does not exist. Make it first")
         return place
@@ -100,8 +101,3 @@ def _check_ours(path: Path, marker: str) -> None:
         raise InputError(
             f"{str(path)!r} holds no {marker}, so it is none of ours and is not replaced. Give another name"
         )
-
-
-def _given(name: str, door: Door) -> str:
-    """A switch as it is turned on."""
-    return spell(name, door) if door == "shell" else f"{name}=True"

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from longspan.core.wording import spell
 from longspan.tasks.base import Contents, Run, Task, register
 from longspan.tasks.forecast_inspect import ForecastInspect, forecast_subject, kept_recipe
 from longspan.tasks.forecast_options import (
@@ -84,9 +85,9 @@ class Forecast:
         from longspan.training.progress import choose_progress
 
         began = time.monotonic()
+        recipe, asked = options.recipe(run), options.asked()
         panel = _read(data, options, run)
         sha256 = panel_sha256(panel)
-        recipe, asked = options.recipe(run), options.asked()
         course = plan_course(panel, recipe, asked)
         _tell_course(course, run)
         budget = Budget(run.time_budget)
@@ -112,7 +113,7 @@ class Forecast:
         """Scores of the validation part, the record, the verdict, the report."""
         from longspan.models.comparison import compare
         from longspan.models.forecasting import forecast_members
-        from longspan.tasks.forecast_record import fit_record, verdict
+        from longspan.tasks.forecast_record import erred, fit_record
         from longspan.tasks.forecast_report import forecast_report
 
         whole, design = made.whole, made.whole.design
@@ -139,7 +140,7 @@ class Forecast:
             record,
             held,
             fitted._ahead(whole.panel, design.levels),
-            "" if tested else f"On the validation part {verdict(scores)}",
+            "" if tested else f"On the validation part {erred(scores, design.encoder.upper())}",
             verdict=made.verdict,
             backtest=tested.backtest if tested else None,
             calibration=calibration,
@@ -157,10 +158,11 @@ class Forecast:
         from longspan.data.digest import panel_sha256
         from longspan.models.forecast_contest import plan_contest
 
+        recipe = options.recipe(run)
         panel = _read(data, options, run)
         return plan_contest(
             panel,
-            options.recipe(run),
+            recipe,
             panel_sha256(panel),
             test=options.test,
             stride=options.stride,
@@ -171,20 +173,25 @@ class Forecast:
 
     @classmethod
     def restore(cls, contents: Contents) -> Self:
-        """The fitted forecaster again, on the CPU."""
-        from longspan.data.schema import PanelSchema
-        from longspan.evaluation.conformal import Calibration
-        from longspan.models.design import Design, load_members
-        from longspan.training.history import History
+        """The fitted forecaster again, on the CPU.
 
-        config = contents.config
-        design = Design.model_validate(config["design"])
-        forecasters = load_members(design, contents.tensors, config.get("members", 1))
-        schema = PanelSchema.model_validate(config["schema"])
-        history = History.from_json(config["history"])
-        kept = config.get("calibration")  # none before there was a backtest
-        calibration = None if kept is None else Calibration.from_json(kept)
-        return cls(design, schema, forecasters, history, calibration, config["record"], dict(contents.files))
+        Raises:
+            ModelError: configuration and weights are not those of one forecaster.
+        """
+        from longspan.models.design import load_members
+        from longspan.tasks.forecast_config import read_config
+
+        kept, record = read_config(contents.config), contents.config["record"]
+        forecasters = load_members(kept.design, contents.tensors, kept.members)
+        return cls(
+            design=kept.design,
+            schema=kept.columns,
+            forecasters=forecasters,
+            history=kept.history,
+            calibration=kept.conformal(),
+            record=record,
+            files=dict(contents.files),
+        )
 
     def contents(self) -> Contents:
         """Design, schema, history, calibration and record as JSON, the weights, and the report."""
@@ -232,13 +239,12 @@ class Forecast:
 
     def predict(self, data: Any, options: ForecastPredict) -> polars.DataFrame:
         """Forecasts of the steps after the last known value of every series."""
-        from longspan.data.inference import read_panel
         from longspan.data.results import forecast_table
         from longspan.nn.heads import check_levels
 
         levels = check_levels(options.levels) if options.levels else self.design.levels
         self._check_range(levels)
-        panel = read_panel(data, schema=self.schema, reading=options.reading())
+        panel = options.panel(data, self.schema, **options.reading())
         _tell(panel.notes)
         found = self._ahead(panel, levels)
         return forecast_table(panel, found.series, found.cut, found.mean, found.quantiles, levels)
@@ -310,16 +316,14 @@ class Forecast:
 
         from longspan.core.errors import DataError
         from longspan.data.append import append_panel
-        from longspan.data.inference import read_panel
         from longspan.data.windows import validation_windows
-        from longspan.models.comparison import compare
-        from longspan.tasks.forecast_record import verdict
+        from longspan.tasks.forecast_record import evaluated
 
-        panel = read_panel(data, schema=self.schema, reading=options.reading())
+        panel = options.panel(data, self.schema, **options.reading())
         _tell(panel.notes)
         test: Any = self.design.horizon if options.last is None else options.last
         if options.history is not None:
-            before = read_panel(options.history, schema=self.schema, reading=options.reading())
+            before = options.panel(options.history, self.schema, **options.reading())
             panel, test = append_panel(before, panel)
         features = self.design.features
         windows = validation_windows(
@@ -328,16 +332,11 @@ class Forecast:
         if len(windows) == 0:
             raise DataError(
                 f"expected a test part of at least {features.horizon} values (the horizon) with values "
-                "before it, got none. Give more rows, or --last or --history"
+                f"before it, got none. Give more rows, or {spell('last')} or {spell('history')}"
             )
         found = self._forecast(windows, self.design.levels)
-        scores = compare(found, panel, panel.observed - np.asarray(test))
-        return {
-            "windows": len(windows),
-            "series": len(set(found.series.tolist())),
-            **scores,
-            "verdict": verdict(scores),
-        }
+        until = panel.observed - np.asarray(test)
+        return evaluated(found, panel, until, self.record, self.design.encoder.upper())
 
 
 def _tell_course(course: Course, run: Run) -> None:
