@@ -167,7 +167,7 @@ EXPECTED: dict[str, tuple[Callable[[], Any], str]] = {
     "no such cell": (_number(0, 7), "expected cell 0, 1 or 2, got 7"),
     "no such option": (
         _number(1, 1 << 12),
-        "a cell, type or instruction set is unknown, or options contradict",
+        "a cell, type, instruction set or record is unknown, or options contradict",
     ),
     "options that contradict": (_number(1, 2 | 4), "forget_gate must be True"),
     "options without their weights": (
