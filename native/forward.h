@@ -37,10 +37,9 @@ class Forward {
     // Rows that are kept for no one else lie where this thread has them to itself.
     void take_rows(int thread) { at_.thread = thread; }
 
-    // From here on this thread has its share of every step; all of it where it is a team of one.
+    // From here on this thread has its share of every step.
     void join(const Team& team) {
         team_ = team;
-        if (team.threads == 1) return;
         const Index blocks = s_.width / block,
                     whole = s_.gates == 4 ? 1 : 4;  // blocks that fill whole panels
         const Share mine = share((blocks + whole - 1) / whole, team.thread, team.threads);
