@@ -22,6 +22,7 @@ from longspan.core.errors import InputError
 from longspan.studies.compare_folder import Place, write_comparison
 from longspan.studies.compare_settings import CompareSettings
 from longspan.tasks.base import TASKS, Door, Options, Run, Task, find_task
+from longspan.tasks.place import holds_parts
 
 if TYPE_CHECKING:
     from longspan.models.contest import Contest
@@ -184,7 +185,7 @@ def compare_task(
         with _opened(contest, task, options, settings, run) or nullcontext() as workspace:
             found = _compared(contest, task, options, settings, run, workspace, began)
     except BaseException:
-        if place is not None and fresh and not place.holds_something():
+        if place is not None and fresh and not holds_parts(place.workspace):
             place.clear()  # nothing to go on from, so nothing is left
         raise
     if place is not None:

@@ -10,6 +10,7 @@ from longspan.core.errors import InputError, ModelError
 from longspan.core.wording import passing
 from longspan.studies.compare_settings import CompareSettings
 from longspan.tasks.base import Door, spell
+from longspan.tasks.place import absolute, holds_parts
 
 __all__ = ["FIGURES", "PAGE", "Place", "write_comparison"]
 
@@ -36,7 +37,7 @@ class Place:
             if settings.resume:
                 raise InputError(f"{resume} needs {spell('out', door)} of the interrupted comparison")
             return None
-        out = Path(os.path.abspath(settings.out))  # noqa: PTH100 - resolve() would follow a symbolic link
+        out = absolute(settings.out)
         _check_ours(out)
         if os.path.lexists(out) and not settings.force:
             raise InputError(
@@ -54,16 +55,12 @@ class Place:
             raise InputError(
                 f"no interrupted comparison at {str(place.workspace)!r}. Leave {resume} out to start one"
             )
-        if place.holds_something() and not (settings.resume or settings.force):
+        if holds_parts(place.workspace) and not (settings.resume or settings.force):
             raise InputError(
                 f"an interrupted comparison is kept at {str(place.workspace)!r}. "
                 f"Pass {resume} to go on with it, or {force} to start anew"
             )
         return place
-
-    def holds_something(self) -> bool:
-        """There is something to go on from."""
-        return self.workspace.is_dir() and any(self.workspace.glob("*.safetensors"))
 
     def clear(self) -> None:
         """Remove the work folder: the comparison is written."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from longspan.core.errors import InputError, ModelError
 from longspan.core.wording import passing
 from longspan.tasks.base import Door, spell
+from longspan.tasks.place import absolute, holds_parts
 
 __all__ = ["Place", "write_folder"]
 
@@ -44,10 +45,10 @@ class Place:
         """
         from longspan.store.workspace import workspace_path
 
-        path = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a symbolic link
+        path = absolute(out)
         name, place = f"{spell('out', door)} {out!r}", cls(path, workspace_path(path))
         on, anew = passing("resume", door=door), passing("force", door=door)
-        kept = place.holds_parts()
+        kept = holds_parts(place.workspace)
         if resume and not kept:
             raise InputError(f"nothing is kept at {str(place.workspace)!r}. Leave {on} out to start anew")
         if kept and not (resume or force):
@@ -61,10 +62,6 @@ class Place:
         if not path.parent.is_dir():
             raise InputError(f"{name}: the folder {str(path.parent)!r} does not exist. Make it first")
         return place
-
-    def holds_parts(self) -> bool:
-        """There is something to go on from."""
-        return self.workspace.is_dir() and any(self.workspace.glob("*.safetensors"))
 
     def clear(self) -> None:
         """Remove the work folder: all parts are done."""

@@ -24,6 +24,7 @@ from longspan.studies.catalogue import find_study
 from longspan.studies.folder import Place, write_folder
 from longspan.studies.study import Outcome, Scale, Study
 from longspan.tasks.base import Door, Options, option, spell
+from longspan.tasks.place import holds_parts
 from longspan.tasks.settings import seconds as seconds_of
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def run_paper(
             if not outcome.left_out:
                 place.clear()
     finally:
-        if place is not None and not place.holds_parts():
+        if place is not None and not holds_parts(place.workspace):
             place.clear()  # nothing to go on from, so nothing is left
     return outcome
 

@@ -15,7 +15,7 @@ from longspan.tasks.settings import FitSettings
 if TYPE_CHECKING:
     from longspan.store.workspace import Workspace
 
-__all__ = ["HeldRun", "Place", "had_ended"]
+__all__ = ["HeldRun", "Place", "absolute", "had_ended", "holds_parts"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Place:
             if settings.resume:
                 raise InputError(f"{spell('resume', door)} needs {spell('out', door)} of the interrupted run")
             return None
-        out = _absolute(settings.out)
+        out = absolute(settings.out)
         name, force, resume = spell("out", door), passing("force", door=door), passing("resume", door=door)
         if out.is_file():
             raise InputError(f"{name} expected a folder to make, got the file {settings.out!r}. Name another")
@@ -62,20 +62,22 @@ class Place:
             raise InputError(
                 f"no interrupted run at {str(place.workspace)!r}. Leave {resume} out to start one"
             )
-        if place.has_checkpoints() and not (settings.resume or settings.force):
+        if holds_parts(place.workspace) and not (settings.resume or settings.force):
             raise InputError(
                 f"an interrupted run is kept at {str(place.workspace)!r}. "
                 f"Pass {resume} to go on with it, or {force} to start anew"
             )
         return place
 
-    def has_checkpoints(self) -> bool:
-        """There is something to go on from."""
-        return self.workspace.is_dir() and any(self.workspace.glob("*.safetensors"))
 
-
-def _absolute(out: str) -> Path:
+def absolute(out: str) -> Path:
+    """Where a folder will be; a symbolic link stays one."""
     return Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a symbolic link
+
+
+def holds_parts(workspace: Path) -> bool:
+    """There is something to go on from in a work folder."""
+    return workspace.is_dir() and any(workspace.glob("*.safetensors"))
 
 
 def had_ended(task: Task, options: Options, settings: FitSettings) -> bool:
@@ -85,5 +87,5 @@ def had_ended(task: Task, options: Options, settings: FitSettings) -> bool:
         return False
     from longspan.store.finished import clear_finished
 
-    out = _absolute(settings.out)
+    out = absolute(settings.out)
     return clear_finished(out, task=task.name, settings=options.given(), seed=settings.seed)
